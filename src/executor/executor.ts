@@ -1,0 +1,83 @@
+import type { EpochMs } from "../base/clock.ts";
+import type { AttemptFault } from "../task/retry.ts";
+import type { Payload, StoredTask, TaskError, TaskId } from "../task/task.ts";
+
+/**
+ * A place where handlers run. It takes batches and reports on every attempt of a batch exactly once; it decides
+ * nothing about retries and knows no storage.
+ */
+export interface Executor {
+  /** How many batches run at the same time. */
+  readonly slots: number;
+
+  /**
+   * Starts the workers, loads the task modules in one of them.
+   *
+   * @throws TaskModuleError, DuplicateNameError.
+   */
+  start(): Promise<Catalogue>;
+
+  /** Runs a batch, in order, on the worker that is free first. */
+  run(batch: readonly StoredTask[], observer: RunObserver): Run;
+
+  /**
+   * Checks and transforms arguments with the `input` schema of the task `name`.
+   *
+   * @returns per item the arguments to store.
+   * @throws InvalidInputError for the first that is refused.
+   */
+  validate(name: string, args: readonly Payload[]): Promise<Payload[]>;
+
+  /** Ends the workers. Batches that still run are reported as interrupted. */
+  close(): Promise<void>;
+}
+
+/** What the executor tells about a batch, in the supervisor's thread. */
+export interface RunObserver {
+  /** Attempts that ended. Called as often as needed; every task of the batch is reported once. */
+  ended(reports: readonly AttemptReport[]): void;
+  /** After the last report, when the slot is free again. */
+  idle(): void;
+}
+
+/** A batch that is being run. */
+export interface Run {
+  /** The task that is running, since when; `undefined` between tasks, or before the first. */
+  current(): { readonly id: TaskId; readonly startedAt: EpochMs } | undefined;
+  /** Takes back what has not been started: reported as `unstarted`, soon. */
+  revoke(): void;
+  /**
+   * Stops the task: first by its `signal` and flag; `graceMs` later its worker is ended. Reported as
+   * `stopped`, or as it ended in the meantime. A task that has not been started is reported as `unstarted`.
+   */
+  stop(id: TaskId, reason: string, graceMs: number): void;
+}
+
+/** How an attempt ended, as the worker saw it, or as its death is explained. */
+export interface AttemptReport {
+  readonly id: TaskId;
+  readonly end:
+    | { readonly type: "value"; readonly result: Payload }
+    | { readonly type: "fault"; readonly fault: AttemptFault; readonly error: TaskError }
+    /** `stop` was asked for and the handler, or its worker, has ended. */
+    | { readonly type: "stopped" }
+    /** The handler was never called. */
+    | { readonly type: "unstarted" };
+  /** Left out when the handler was never called. */
+  readonly startedAt?: EpochMs;
+  readonly durationMs?: number;
+  readonly workerId?: string;
+}
+
+/** What the task modules define. */
+export type Catalogue = readonly CatalogueEntry[];
+
+export interface CatalogueEntry {
+  readonly name: string;
+  /** The module it comes from, for messages only. */
+  readonly file: string;
+  /** Options given to defineTask, as they were given: checked by `config/`. Functions are left out. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** It has an `input` schema: arguments go through `validate`. */
+  readonly hasInput: boolean;
+}

@@ -1,0 +1,375 @@
+import type { EpochMs } from "../base/clock.ts";
+import type { EventLevel, TaskEvent, TaskEventType } from "../task/event.ts";
+import type { TaskState } from "../task/state.ts";
+import type { AttemptFailure, Fence, Payload, StoredTask, TaskId, TaskRequest } from "../task/task.ts";
+
+/**
+ * Where tasks live. Everything that changes is a list of `Change`s given to `commit`, which applies all of them or
+ * none, in order, and resolves when they are on disk. One list is what one actor did in one turn, so a finished
+ * task, its result, what it frees and the events it leaves are never seen apart.
+ *
+ * Time is handed in with each change; a storage never reads a clock. Every conditional change tells in its answer
+ * what it did, so several processes may share a storage: claims are leases, fenced by `[epoch, attempt]`.
+ *
+ * Every storage passes test/conformance/storage.ts.
+ */
+export interface Storage {
+  /**
+   * Takes ownership, or joins where several may own; gives the epoch of this opening, higher than any before it.
+   * What earlier openings had claimed is `ready` again when this resolves on a storage with a single owner.
+   */
+  open(settings: StorageSettings): Promise<Opened>;
+
+  /**
+   * Applies `changes` in order, all or none, durably.
+   *
+   * @returns an answer per change, in order.
+   * @throws a refusal (DuplicateTaskError, QueueFullError, TaskBusyError …): nothing of this list was applied,
+   *   the storage goes on. StoreFullError: likewise, and the same call succeeds when there is space again.
+   *   StoreFailedError: the storage is fenced, nothing more is accepted, and whether the list is on disk is unknown.
+   */
+  commit<const C extends readonly Change[]>(changes: C): Promise<{ -readonly [K in keyof C]: AnswerTo<C[K]> }>;
+
+  /** The tasks with these ids, in order; `undefined` where there is none. Running tasks show their current attempt. */
+  get(ids: readonly TaskId[]): Promise<(StoredTask | undefined)[]>;
+
+  /** A page of tasks in order of id, which for our own ids is the order they were made in. */
+  list(query: TaskQuery): Promise<TaskPage>;
+
+  /** The stored result; `undefined` when there is none (yet, any more, or the handler gave none). */
+  result(id: TaskId): Promise<Payload | undefined>;
+
+  /** Events in order of sequence. Filters are joined by "and". */
+  events(query: EventQuery): Promise<readonly TaskEvent[]>;
+
+  /** Counts kept with every change; reading them costs the same whatever is stored. */
+  counts(): Promise<Counts>;
+
+  /** Every queue that was configured, paused or used. */
+  queues(): Promise<readonly QueueRecord[]>;
+
+  /** Names of tasks that are parked, with how many of each. */
+  parked(): Promise<ReadonlyMap<string, number>>;
+
+  /** When `advance` or `prune` has something to do next. */
+  nextDue(): Promise<{ readonly advance?: EpochMs; readonly prune?: EpochMs }>;
+
+  /** Lets go. With `clean`, everything is on disk and the next opening may skip its checks. */
+  close(): Promise<void>;
+}
+
+export interface StorageSettings {
+  /** Who opens it; shown to whoever else tries. */
+  readonly owner: string;
+  readonly now: EpochMs;
+  readonly events: EventLevel;
+  readonly retention: Retention;
+}
+
+/** How long things are kept after they ended, in milliseconds. */
+export interface Retention {
+  /** `completed`, `cancelled` and `expired` tasks, and results that say nothing else. */
+  readonly completedMs: number;
+  readonly failedMs: number;
+  readonly eventsMs: number;
+}
+
+export interface Opened {
+  readonly epoch: number;
+  /** Tasks that an earlier opening had claimed and that went back, as interruptions. */
+  readonly interrupted: number;
+}
+
+// ---------------------------------------------------------------------------------------------- what may be changed
+
+export type Change =
+  | Enqueue
+  | Claim
+  | Settle
+  | Advance
+  | Cancel
+  | Requeue
+  | Delete
+  | Unpark
+  | Stage
+  | Publish
+  | Extend
+  | ConfigureQueue
+  | Prune;
+
+/**
+ * Stores new tasks, all or none. Answers with the id per task: its own, that of the task that has its dedupe key
+ * already (`return`, `replace`), or `undefined` (`skip`).
+ *
+ * @throws DuplicateTaskError for an id that exists, or a dedupe key that is taken, with `onConflict: "error"` or,
+ *   for a running task, `"replace"`. QueueFullError when a queue would hold more than its `maxSize` unfinished tasks.
+ */
+export interface Enqueue {
+  readonly type: "enqueue";
+  readonly tasks: readonly NewTask[];
+}
+
+export interface NewTask {
+  readonly id: TaskId;
+  readonly request: TaskRequest;
+  readonly args: Payload;
+  /** What to do when `request.dedupeKey` is taken in its queue. Default `"error"`. */
+  readonly onConflict?: OnConflict;
+}
+
+export type OnConflict = "error" | "skip" | "return" | "replace";
+
+/**
+ * Claims up to `limit` ready tasks for `owner`: by priority over all queues, then by the order they were enqueued in.
+ * Paused queues, and queues that run as many as their `concurrency`, give none. Tasks found to be past `expiresAt`
+ * expire on the way. A claim without `until` lasts as long as the epoch.
+ */
+export interface Claim {
+  readonly type: "claim";
+  readonly limit: number;
+  readonly now: EpochMs;
+  readonly owner: string;
+  /** Only from these queues. */
+  readonly queues?: readonly string[];
+  /** The lease ends then: `advance` makes the task ready again, as an interruption. */
+  readonly until?: EpochMs;
+}
+
+export interface Claimed {
+  /** In the order to run them. Their life is `running`, with the attempt they are claimed for. */
+  readonly tasks: readonly StoredTask[];
+  /** Those that expired on the way. */
+  readonly expired: readonly TaskId[];
+}
+
+/** Ends claims. Answers, per settlement, whether it counted: `false` when its fence is not the task's current one. */
+export interface Settle {
+  readonly type: "settle";
+  readonly now: EpochMs;
+  readonly settlements: readonly Settlement[];
+}
+
+/** How an attempt ended. */
+export interface Settlement {
+  readonly id: TaskId;
+  readonly fence: Fence;
+  readonly end: AttemptEnd;
+  /** When the handler was started; left out when it never was. */
+  readonly startedAt?: EpochMs;
+  readonly durationMs?: number;
+  readonly workerId?: string;
+}
+
+export type AttemptEnd =
+  | { readonly to: "completed"; readonly result: Payload }
+  | ({ readonly to: "failed"; readonly reason: string; readonly failure: AttemptFailure } & Tallies)
+  | ({ readonly to: "retrying"; readonly runAt: EpochMs; readonly failure: AttemptFailure } & Tallies)
+  | ({ readonly to: "cancelled"; readonly reason: string } & Partial<Tallies>)
+  /** Interrupted: ready again at its old place in the order. */
+  | ({ readonly to: "ready"; readonly cause: "interrupted"; readonly failure?: AttemptFailure } & Tallies)
+  /** Never started: as if it had not been claimed; the attempt number is taken back. */
+  | { readonly to: "ready"; readonly cause: "unstarted" }
+  /** Never started, and no handler has its name: set aside until `unpark`. */
+  | { readonly to: "ready"; readonly cause: "parked" };
+
+interface Tallies {
+  readonly failures: number;
+  readonly crashes: number;
+  readonly interruptions: number;
+}
+
+/**
+ * Does what time has made due, at most `limit` tasks: `scheduled` and `retrying` tasks become `ready`, waiting tasks
+ * past `expiresAt` become `expired`, leases that ran out are interruptions.
+ */
+export interface Advance {
+  readonly type: "advance";
+  readonly now: EpochMs;
+  readonly limit: number;
+}
+
+export interface Advanced {
+  readonly ready: number;
+  readonly expired: readonly TaskId[];
+  readonly interrupted: readonly TaskId[];
+  /** `limit` was reached: call again. */
+  readonly hasMore: boolean;
+}
+
+/** Cancels waiting tasks. Answers, per id, the state it was found in; only waiting ones have changed. */
+export interface Cancel {
+  readonly type: "cancel";
+  readonly ids: readonly TaskId[];
+  readonly now: EpochMs;
+  readonly reason: string;
+}
+
+/**
+ * Makes failed, cancelled and expired tasks ready again, with new retries; attempt numbers and failures go on, a
+ * `ttl` starts anew. Answers, per id, the state it was found in; `completed` and unfinished tasks stay as they are.
+ *
+ * @throws DuplicateTaskError when its dedupe key was taken meanwhile.
+ */
+export interface Requeue {
+  readonly type: "requeue";
+  readonly ids: readonly TaskId[];
+  readonly now: EpochMs;
+}
+
+/**
+ * Forgets tasks and their results. Answers, per id, whether it was there.
+ *
+ * @throws TaskBusyError for a running task, unless `force`; the outcome of that attempt will not count.
+ */
+export interface Delete {
+  readonly type: "delete";
+  readonly ids: readonly TaskId[];
+  readonly now: EpochMs;
+  readonly force?: boolean;
+}
+
+/** Puts up to `limit` parked tasks of this name back into the order, at their old places. Answers how many. */
+export interface Unpark {
+  readonly type: "unpark";
+  readonly name: string;
+  readonly limit: number;
+}
+
+/**
+ * Stores a part of a set of tasks that is too large for one transaction. Invisible, not counted and never run until
+ * `publish`; forgotten at the next `open` if that never comes. Ids and dedupe keys are checked when published.
+ */
+export interface Stage {
+  readonly type: "stage";
+  readonly stage: string;
+  readonly tasks: readonly NewTask[];
+}
+
+/** Makes everything staged under this name appear at once, in the order it was staged in. Answers as `Enqueue`. */
+export interface Publish {
+  readonly type: "publish";
+  readonly stage: string;
+  /** `"drop"` forgets it instead, and answers with an empty list. */
+  readonly how: "appear" | "drop";
+}
+
+/** Prolongs leases. Answers, per id, whether the fence was current. */
+export interface Extend {
+  readonly type: "extend";
+  readonly leases: readonly { readonly id: TaskId; readonly fence: Fence }[];
+  readonly until: EpochMs;
+}
+
+/** Creates a queue, or changes what is given. Answers with the queue as it is then. */
+export interface ConfigureQueue {
+  readonly type: "configureQueue";
+  readonly queue: string;
+  readonly patch: QueueSettings;
+}
+
+/** `null` takes a limit away. */
+export interface QueueSettings {
+  readonly isPaused?: boolean;
+  /** The most unfinished tasks it may hold. */
+  readonly maxSize?: number | null;
+  /** The most tasks of it that may run at a time. */
+  readonly concurrency?: number | null;
+}
+
+/** Forgets what has outlived its retention, at most `limit` of each kind. */
+export interface Prune {
+  readonly type: "prune";
+  readonly now: EpochMs;
+  readonly limit: number;
+}
+
+export interface Pruned {
+  readonly tasks: number;
+  readonly results: number;
+  readonly events: number;
+  readonly hasMore: boolean;
+}
+
+/** What `commit` answers to a change. */
+export type AnswerTo<C extends Change> = C extends Enqueue | Publish
+  ? readonly (TaskId | undefined)[]
+  : C extends Claim
+    ? Claimed
+    : C extends Settle | Delete | Extend
+      ? readonly boolean[]
+      : C extends Advance
+        ? Advanced
+        : C extends Cancel | Requeue
+          ? readonly (TaskState | undefined)[]
+          : C extends Unpark
+            ? number
+            : C extends ConfigureQueue
+              ? QueueRecord
+              : C extends Prune
+                ? Pruned
+                : void;
+
+// ---------------------------------------------------------------------------------------------- what may be asked
+
+/** Filters are joined by "and". */
+export interface TaskQuery {
+  readonly states?: readonly TaskState[];
+  readonly queue?: string;
+  readonly name?: string;
+  /** All of them. */
+  readonly tags?: readonly string[];
+  /** Finished before, or created before where it has not finished. */
+  readonly before?: EpochMs;
+  /** At most 1,000. */
+  readonly limit: number;
+  /** `TaskPage.cursor` of the page before. */
+  readonly cursor?: string;
+}
+
+export interface TaskPage {
+  readonly tasks: readonly StoredTask[];
+  /** Where the next page starts; left out at the end. */
+  readonly cursor?: string;
+}
+
+export interface EventQuery {
+  readonly taskId?: TaskId;
+  readonly types?: readonly TaskEventType[];
+  readonly queue?: string;
+  /** From, inclusive. */
+  readonly since?: EpochMs;
+  /** To, exclusive. */
+  readonly until?: EpochMs;
+  /** Only events with a higher sequence. */
+  readonly after?: number;
+  /** At most 1,000. */
+  readonly limit: number;
+}
+
+/** Tasks of a queue by state; states without tasks are left out. */
+export type StateCounts = Readonly<Partial<Record<TaskState, number>>>;
+
+export interface Counts {
+  readonly queues: ReadonlyMap<string, StateCounts>;
+  /** Of `ready` tasks, those that are parked. */
+  readonly parked: number;
+  /** Since the store was made. */
+  readonly totals: Totals;
+}
+
+export interface Totals {
+  readonly enqueued: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly retried: number;
+  readonly interrupted: number;
+  /** Settlements whose fence was not current. */
+  readonly late: number;
+}
+
+export interface QueueRecord {
+  readonly name: string;
+  readonly isPaused: boolean;
+  readonly maxSize?: number;
+  readonly concurrency?: number;
+}
