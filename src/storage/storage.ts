@@ -136,7 +136,7 @@ export interface Claim {
 }
 
 export interface Claimed {
-  /** In the order to run them. Their life is `running`, with the attempt they are claimed for. */
+  /** In the order to run them. Their life is `running`, with the attempt they are claimed for and the owner as `workerId`. */
   readonly tasks: readonly StoredTask[];
   /** Those that expired on the way. */
   readonly expired: readonly TaskId[];
@@ -237,7 +237,7 @@ export interface Unpark {
 
 /**
  * Stores a part of a set of tasks that is too large for one transaction. Invisible, not counted and never run until
- * `publish`; forgotten at the next `open` if that never comes. Ids and dedupe keys are checked when published.
+ * `publish`; forgotten at the next `open` if that never comes. Staged tasks have no dedupe keys, and new ids.
  */
 export interface Stage {
   readonly type: "stage";
@@ -245,7 +245,11 @@ export interface Stage {
   readonly tasks: readonly NewTask[];
 }
 
-/** Makes everything staged under this name appear at once, in the order it was staged in. Answers as `Enqueue`. */
+/**
+ * Makes everything staged under this name appear at once, in the order it was staged in.
+ *
+ * @throws QueueFullError, and what was staged stays hidden.
+ */
 export interface Publish {
   readonly type: "publish";
   readonly stage: string;
@@ -291,7 +295,7 @@ export interface Pruned {
 }
 
 /** What `commit` answers to a change. */
-export type AnswerTo<C extends Change> = C extends Enqueue | Publish
+export type AnswerTo<C extends Change> = C extends Enqueue
   ? readonly (TaskId | undefined)[]
   : C extends Claim
     ? Claimed

@@ -1,0 +1,109 @@
+import type { MessagePort } from "node:worker_threads";
+import type { ResolvedOptions } from "../config/resolve.ts";
+import type { CatalogueEntry } from "../executor/executor.ts";
+import type { Counts, EventQuery, OnConflict, QueueRecord, QueueSettings, TaskPage, TaskQuery } from "../storage/storage.ts";
+import type { DrainReport, LeasedTask, LeaseEnd, StopMode } from "../supervisor/protocol.ts";
+import type { PayloadBatch } from "../task/codec.ts";
+import type { TaskEvent } from "../task/event.ts";
+import type { TaskState } from "../task/state.ts";
+import type { Fence, Payload, StoredTask, TaskError, TaskId, TaskRequest } from "../task/task.ts";
+import type { WireError } from "./wire-error.ts";
+
+/*
+ * What crosses between the caller's thread and the supervisor's. Calls go over Comlink, one at a time; tasks and
+ * outcomes go over a port of their own, in batches, with their payloads in transferred buffers that nobody looks into.
+ */
+
+/** What the supervisor's thread is started with. The logger stays with the caller. */
+export interface SupervisorData {
+  readonly options: Omit<ResolvedOptions, "logger">;
+  readonly port: MessagePort;
+  readonly hasLogger: boolean;
+}
+
+/** What the caller learns when the supervisor is ready. */
+export interface Ready {
+  readonly epoch: number;
+  readonly catalogue: readonly CatalogueEntry[];
+  /** Tasks that an earlier opening had started, and that run again. */
+  readonly interrupted: number;
+}
+
+/** How a call ended: errors travel as data. */
+export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: WireError };
+
+/** What the caller may ask of the supervisor. */
+export interface SupervisorCalls {
+  ready(): Promise<Ready>;
+  get(ids: readonly TaskId[]): Promise<(StoredTask | undefined)[]>;
+  list(query: TaskQuery): Promise<TaskPage>;
+  result(id: TaskId): Promise<Payload | undefined>;
+  events(query: EventQuery): Promise<readonly TaskEvent[]>;
+  counts(): Promise<Counts>;
+  parked(): Promise<ReadonlyMap<string, number>>;
+  queues(): Promise<readonly QueueRecord[]>;
+  configureQueue(queue: string, patch: QueueSettings): Promise<QueueRecord>;
+  cancel(ids: readonly TaskId[], reason: string, running: StopMode, graceMs: number): Promise<readonly boolean[]>;
+  requeue(ids: readonly TaskId[]): Promise<readonly (TaskState | undefined)[]>;
+  delete(ids: readonly TaskId[], force: boolean): Promise<readonly boolean[]>;
+  purge(query: Omit<TaskQuery, "limit" | "cursor">): Promise<number>;
+  lease(queues: readonly string[], leaseMs: number, waitMs: number, ack: "manual" | "auto", noResult: Payload): Promise<LeasedTask | undefined>;
+  endLease(task: StoredTask, fence: Fence, end: LeaseEnd): Promise<boolean>;
+  drain(): Promise<DrainReport>;
+  sweep(): Promise<{ tasks: number; results: number; events: number }>;
+  /** Ends everything; what runs has so long to finish. */
+  close(drainMs: number): Promise<void>;
+}
+
+/** Tasks on their way to be stored. */
+export interface TaskBatch {
+  readonly ids: readonly TaskId[];
+  /** Fewer than tasks: `requestOf` says which is whose; without it, all share the first. */
+  readonly requests: readonly TaskRequest[];
+  readonly requestOf?: Uint32Array;
+  readonly args: PayloadBatch;
+  readonly onConflict?: OnConflict;
+}
+
+/** From the caller. Those with a `call` are answered with the same number. */
+export type CallerMessage =
+  | {
+      readonly type: "enqueue";
+      readonly call: number;
+      readonly batch: TaskBatch;
+      readonly onFull: "error" | "wait";
+      /** Wants to be told how these tasks end. */
+      readonly isWatched: boolean;
+    }
+  | { readonly type: "stage"; readonly call: number; readonly stage: string; readonly batch: TaskBatch }
+  | {
+      readonly type: "publish";
+      readonly call: number;
+      readonly stage: string;
+      readonly how: "appear" | "drop";
+      readonly onFull: "error" | "wait";
+    }
+  | { readonly type: "wait"; readonly ids: readonly TaskId[] }
+  | { readonly type: "stopWaiting"; readonly ids: readonly TaskId[] }
+  | { readonly type: "ping" };
+
+/** From the supervisor. */
+export type SupervisorMessage =
+  /** `ids` only where they differ from those sent. */
+  | { readonly type: "stored"; readonly call: number; readonly ids?: readonly (TaskId | undefined)[] }
+  | { readonly type: "refused"; readonly call: number; readonly error: WireError }
+  | { readonly type: "outcomes"; readonly outcomes: readonly WireOutcome[]; readonly results: PayloadBatch }
+  | { readonly type: "pong" }
+  | { readonly type: "failed"; readonly error: WireError }
+  | { readonly type: "log"; readonly level: "debug" | "info" | "warn" | "error"; readonly fields: object; readonly message: string };
+
+/** An outcome without its result; `result` is its number in the batch of results. */
+export interface WireOutcome {
+  readonly id: TaskId;
+  readonly state: TaskState | "unknown";
+  readonly attempt: number;
+  readonly result?: number;
+  readonly reason?: string;
+  readonly error?: TaskError;
+}
+

@@ -1,0 +1,149 @@
+import { toMs, type Duration } from "../base/duration.ts";
+import { TaskFailedError, UnknownTaskIdError, WaitTimeoutError } from "../base/errors.ts";
+import type { ReceivedOutcome } from "../bridge/connect.ts";
+import type { StopMode } from "../supervisor/protocol.ts";
+import { decode } from "../task/codec.ts";
+import type { TaskState } from "../task/state.ts";
+import { fromTaskError } from "../task/task-error.ts";
+import type { Payload, TaskId } from "../task/task.ts";
+import type { TaskRecord } from "./record.ts";
+
+/** How a task ended. */
+export interface Outcome<R = unknown> {
+  readonly id: TaskId;
+  readonly state: TaskState;
+  /** Of a completed task; left out when its result is not kept any more. */
+  readonly value?: R;
+  /** Of one that failed, was cancelled or expired. */
+  readonly error?: TaskFailedError;
+  readonly attempt: number;
+}
+
+export interface WaitOptions {
+  /** How long to wait. Default: for ever. */
+  readonly timeout?: Duration | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface CancelOptions {
+  /** Shown with the task, and the message of the handler's CancelledError. Default `"cancelled"`. */
+  readonly reason?: string | undefined;
+  /**
+   * What to do when it is running: `"terminate"` (default) asks it by its signal, and ends its worker after `grace`;
+   * `"signal"` only asks; `"no"` lets it run.
+   */
+  readonly running?: StopMode | undefined;
+  /** Default 1 s. */
+  readonly grace?: Duration | undefined;
+}
+
+/** What a handle needs of the runtime. */
+export interface HandleSource {
+  outcome(id: TaskId, isWatched: boolean): { readonly outcome: Promise<ReceivedOutcome>; readonly forget: () => void };
+  result(id: TaskId): Promise<Payload | undefined>;
+  get(id: TaskId): Promise<TaskRecord | undefined>;
+  cancel(id: TaskId, options?: CancelOptions): Promise<boolean>;
+}
+
+declare const resultType: unique symbol;
+
+/** A stored task, to be waited for, looked at or cancelled. Not a promise: awaiting it gives the handle. */
+export class TaskHandle<out R = unknown> {
+  /** The type of the result; there is no such property. */
+  declare readonly [resultType]: R;
+  readonly id: TaskId;
+  readonly #source: HandleSource;
+  readonly #watched: Promise<ReceivedOutcome> | undefined;
+
+  /** @internal */
+  constructor(id: TaskId, source: HandleSource, watched?: Promise<ReceivedOutcome>) {
+    this.id = id;
+    this.#source = source;
+    this.#watched = watched;
+  }
+
+  /**
+   * The value the handler returned.
+   *
+   * @throws TaskFailedError when the task failed (its `cause` is the handler's error), was cancelled or expired.
+   *   WaitTimeoutError after `timeout`; the task goes on. The reason of `signal`. UnknownTaskIdError.
+   */
+  async result(options?: WaitOptions): Promise<R> {
+    const { value, error } = await this.wait(options);
+    if (error !== undefined) throw error;
+    return value as R;
+  }
+
+  /** How the task ended; a task that failed does not reject. @throws as `result`, but for TaskFailedError. */
+  async wait(options: WaitOptions = {}): Promise<Outcome<R>> {
+    const ended = await this.#ended(options);
+    return outcomeOf<R>(ended, ended.state === "completed" ? (ended.result ?? (await this.#source.result(this.id))) : undefined);
+  }
+
+  /** The task as it is stored; `undefined` when it is not, any more. */
+  record(): Promise<TaskRecord | undefined> {
+    return this.#source.get(this.id);
+  }
+
+  /** @throws UnknownTaskIdError. */
+  async state(): Promise<TaskState> {
+    const record = await this.record();
+    if (record === undefined) throw new UnknownTaskIdError(this.id);
+    return record.state;
+  }
+
+  /** Whether it is cancelled; `false` when it had ended, or finished before it noticed. */
+  cancel(reason?: string | CancelOptions): Promise<boolean> {
+    return this.#source.cancel(this.id, typeof reason === "string" ? { reason } : reason);
+  }
+
+  async #ended({ timeout, signal }: WaitOptions): Promise<ReceivedOutcome> {
+    signal?.throwIfAborted();
+    if (this.#watched !== undefined && timeout === undefined && signal === undefined) return this.#watched;
+    const { outcome, forget } = this.#source.outcome(this.id, false);
+    if (timeout === undefined && signal === undefined) return outcome;
+    return limited(outcome, forget, this.id, timeout === undefined ? undefined : toMs(timeout), signal);
+  }
+}
+
+function limited(
+  outcome: Promise<ReceivedOutcome>,
+  forget: () => void,
+  id: TaskId,
+  timeoutMs: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<ReceivedOutcome> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (reason: unknown): void => {
+      end();
+      forget();
+      reject(reason);
+    };
+    const onAbort = (): void => giveUp(signal?.reason);
+    const timer =
+      timeoutMs === undefined ? undefined : setTimeout(() => giveUp(new WaitTimeoutError(`Task ${id}`, timeoutMs)), Math.min(timeoutMs, 2 ** 31 - 1));
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+    outcome.then(
+      (value) => {
+        end();
+        resolve(value);
+      },
+      (error: unknown) => {
+        end();
+        reject(error);
+      },
+    );
+  });
+}
+
+function outcomeOf<R>({ id, state, attempt, reason, error }: ReceivedOutcome, result: Payload | undefined): Outcome<R> {
+  if (state === "unknown") throw new UnknownTaskIdError(id);
+  if (state === "completed") return { id, state, attempt, ...(result === undefined ? {} : { value: decode(result) as R }) };
+  const cause = error === undefined ? undefined : fromTaskError(error);
+  const why = state === "failed" && cause !== undefined ? `${cause.name}: ${cause.message}` : (reason ?? state);
+  return { id, state, attempt, error: new TaskFailedError(id, state, why, cause === undefined ? undefined : { cause }) };
+}

@@ -1,0 +1,334 @@
+import { toMs, type Duration } from "../base/duration.ts";
+import { ClosedError, DuplicateTaskError, InvalidArgumentError, WaitTimeoutError } from "../base/errors.ts";
+import { checkName } from "../base/names.ts";
+import { Connection } from "../bridge/connect.ts";
+import type { OpenOptions } from "../config/open-options.ts";
+import { resolveOpenOptions, type ResolvedOptions } from "../config/resolve.ts";
+import type { CatalogueEntry } from "../executor/executor.ts";
+import type { DrainReport } from "../supervisor/protocol.ts";
+import type { Args, Handler, HandlerOf, Result, TaskDefinition, TaskOptions, TasksOf } from "../task/definition.ts";
+import { isTerminal } from "../task/state.ts";
+import type { TaskId } from "../task/task.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { Events } from "./events.ts";
+import { queryOf, type Filter } from "./filter.ts";
+import { TaskHandle, type CancelOptions, type HandleSource, type Outcome, type WaitOptions } from "./handle.ts";
+import { mapTasks, type MapItem, type MapOptions } from "./map.ts";
+import { Outcomes } from "./outcomes.ts";
+import { Queues } from "./queues.ts";
+import { recordOf, type TaskRecord } from "./record.ts";
+import { closeOnSignals } from "./signals.ts";
+import { statsOf, type Stats } from "./stats.ts";
+import { Submission } from "./submission.ts";
+
+/** A task by name, or the definition itself. */
+type TaskOf<T> = (keyof T & string) | TaskDefinition<string, Handler>;
+
+export interface CloseOptions {
+  /** How long running tasks may take to finish; what has not by then runs again at the next open. Default 30 s. */
+  readonly drain?: Duration | undefined;
+}
+
+/** A page of tasks. */
+export interface Page {
+  readonly tasks: readonly TaskRecord[];
+  /** Where the next page starts; left out at the end. */
+  readonly cursor?: string;
+}
+
+/**
+ * The runtime: a supervisor thread that owns a store, and the workers that run its tasks.
+ *
+ * Every method rejects with ClosedError after `close`, with StoreFailedError when the store failed, and with
+ * SupervisorLostError when the supervisor died or has been silent for 10 s. What was acknowledged is on disk.
+ *
+ * `M` is the type of the task modules (`typeof tasks`): with it, names, arguments and results are checked.
+ */
+// oxlint-disable-next-line typescript/no-explicit-any -- a runtime of known tasks must fit where any runtime is expected.
+export class Omniq<M = any> {
+  readonly #connection: Connection;
+  readonly #outcomes: Outcomes;
+  readonly #submission: Submission;
+  readonly #handleSource: HandleSource;
+  readonly #stopListening: () => void;
+  #closing: Promise<void> | undefined;
+
+  /** Named lines of tasks: pause, limit, purge, take by hand. */
+  readonly queues: Queues;
+  /** Tasks in state `failed`. */
+  readonly deadLetters: DeadLetters;
+  /** The log of what happened to tasks. */
+  readonly events: Events;
+
+  private constructor(connection: Connection, catalogue: readonly CatalogueEntry[], options: ResolvedOptions) {
+    this.#connection = connection;
+    this.#outcomes = new Outcomes(connection);
+    this.#submission = new Submission(connection, catalogue, options);
+    this.#handleSource = {
+      outcome: (id, isWatched) => this.#outcomes.next(id, isWatched),
+      result: (id) => connection.calls.result(id),
+      get: (id) => this.get(id),
+      cancel: (id, cancel) => this.cancel(id, cancel),
+    };
+    const { calls } = connection;
+    this.queues = new Queues({ calls, maxPayloadBytes: options.maxPayloadBytes, noResult: this.#submission.noResult });
+    this.deadLetters = new DeadLetters(calls);
+    this.events = new Events(calls);
+    this.#stopListening = options.handleSignals ? closeOnSignals(() => this.close({ drain: "25s" })) : () => undefined;
+    connection.onEnd = (reason) => {
+      this.#stopListening();
+      this.#outcomes.end(reason);
+    };
+  }
+
+  /**
+   * Starts a runtime: takes the store, brings back what an earlier one had started, loads the task modules, starts
+   * the workers.
+   *
+   * @throws InvalidArgumentError, UnknownOptionError for options. TaskModuleError, DuplicateNameError for modules.
+   *   StoreOwnedError, StoreCorruptError, StoreForeignError, StoreVersionError, StoreFullError for the store. Nothing
+   *   is left behind.
+   */
+  static async open<M = unknown>(options: OpenOptions): Promise<Omniq<TasksOf<M>>> {
+    const resolved = resolveOpenOptions(options);
+    const connection = new Connection(resolved);
+    const { catalogue } = await connection.calls.ready();
+    try {
+      return new Omniq<TasksOf<M>>(connection, catalogue, resolved);
+    } catch (error) {
+      await connection.close(0);
+      throw error;
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------- new tasks
+
+  /**
+   * Stores a task. Resolves when it is on disk; calls of one tick share a commit. With `onConflict: "skip"`, a task
+   * whose dedupe key is taken gives `undefined`.
+   *
+   * @throws UnknownTaskError, NotATaskError, InvalidArgumentError, UnknownOptionError, InvalidInputError,
+   *   NotSerializableError, PayloadTooLargeError, DuplicateTaskError, QueueFullError, StoreFullError: nothing was stored.
+   */
+  async enqueue<X extends TaskOf<M>, const O extends TaskOptions>(
+    task: X,
+    args: Args<HandlerOf<M, X>>,
+    options?: O,
+  ): Promise<Enqueued<O, TaskHandle<Result<HandlerOf<M, X>>>>> {
+    const id = await this.#submission.one(task, args, options);
+    return (id === undefined ? undefined : new TaskHandle(id, this.#handleSource)) as never;
+  }
+
+  /** Stores a task per item of `argsList`, all of them or none. As `enqueue`, with a handle per item, in order. */
+  async enqueueMany<X extends TaskOf<M>, const O extends TaskOptions>(
+    task: X,
+    argsList: readonly Args<HandlerOf<M, X>>[],
+    options?: O,
+  ): Promise<Enqueued<O, TaskHandle<Result<HandlerOf<M, X>>>>[]> {
+    const ids = await this.#submission.many(task, argsList, options);
+    return ids.map((id) => (id === undefined ? undefined : new TaskHandle(id, this.#handleSource))) as never;
+  }
+
+  /** `enqueue` and `result()` in one. @throws as both. */
+  async run<X extends TaskOf<M>>(task: X, args: Args<HandlerOf<M, X>>, options?: TaskOptions & WaitOptions): Promise<Result<HandlerOf<M, X>>> {
+    const { signal, ...rest } = options ?? {};
+    const handle = await this.#watchedEnqueue(task, args, rest);
+    return (await handle.result(signal === undefined ? undefined : { signal })) as Result<HandlerOf<M, X>>;
+  }
+
+  /**
+   * Runs the task `name` for every input (a list of arguments), as stored tasks, and yields what they give.
+   *
+   * @throws TaskFailedError of the first item that fails, unless `onError: "yield"`; what `enqueue` throws.
+   */
+  map<X extends TaskOf<M>, I extends Args<HandlerOf<M, X>> & readonly unknown[]>(
+    task: X,
+    inputs: Iterable<I> | AsyncIterable<I>,
+    options: MapOptions<I> = {},
+  ): AsyncGenerator<MapItem<I, Result<HandlerOf<M, X>>>, void, undefined> {
+    const name = this.#submission.nameOf(task);
+    return mapTasks(name, inputs, options, {
+      start: (argsList) => this.#startAll(name, argsList),
+      resume: (ids, argsList) => this.#resumeAll(name, ids, argsList),
+    });
+  }
+
+  // -------------------------------------------------------------------------------------------------- known tasks
+
+  /** The task; `undefined` when there is none with this id. */
+  async get(id: TaskId): Promise<TaskRecord | undefined> {
+    const [found] = await this.#connection.calls.get([checkName("id", id)]);
+    return found === undefined ? undefined : recordOf(found);
+  }
+
+  /** A page of tasks, in the order they were made in. @throws InvalidArgumentError, UnknownOptionError. */
+  async list(filter?: Filter): Promise<Page> {
+    const { tasks, cursor } = await this.#connection.calls.list(queryOf(filter));
+    return { tasks: tasks.map(recordOf), ...(cursor === undefined ? {} : { cursor }) };
+  }
+
+  /** How many tasks match, finished ones too. By state and queue alone it costs the same whatever is stored. */
+  async count(filter: Omit<Filter, "limit" | "cursor"> = {}): Promise<number> {
+    const { limit: _limit, ...query } = queryOf(filter);
+    const { states, queue, name, tags, before } = query;
+    if (name === undefined && tags === undefined && before === undefined) {
+      const counts = await this.#connection.calls.counts();
+      let sum = 0;
+      for (const [key, byState] of counts.queues) {
+        if (queue !== undefined && queue !== key) continue;
+        for (const [state, count] of Object.entries(byState)) if (states?.includes(state as never) !== false) sum += count;
+      }
+      return sum;
+    }
+    let sum = 0;
+    for (let cursor: string | undefined, isMore = true; isMore; isMore = cursor !== undefined) {
+      const page = await this.#connection.calls.list({ ...query, limit: 1_000, ...(cursor === undefined ? {} : { cursor }) });
+      sum += page.tasks.length;
+      cursor = page.cursor;
+    }
+    return sum;
+  }
+
+  /** How the task ended. @throws WaitTimeoutError, UnknownTaskIdError. */
+  wait(id: TaskId, options?: WaitOptions): Promise<Outcome> {
+    return new TaskHandle(checkName("id", id), this.#handleSource).wait(options);
+  }
+
+  /** What the task gave, when it has ended. @throws as `TaskHandle.result`. */
+  result(id: TaskId, options?: WaitOptions): Promise<unknown> {
+    return new TaskHandle(checkName("id", id), this.#handleSource).result(options);
+  }
+
+  /** A handle of a task that is stored; it is not looked up. */
+  handle<R = unknown>(id: TaskId): TaskHandle<R> {
+    return new TaskHandle<R>(checkName("id", id), this.#handleSource);
+  }
+
+  /** Whether the task is cancelled; `false` when it has ended, is unknown, or finished before it noticed. */
+  async cancel(id: TaskId, options: CancelOptions = {}): Promise<boolean> {
+    const { reason = "cancelled", running = "terminate", grace = 1_000 } = options;
+    if (!["no", "signal", "terminate"].includes(running)) {
+      throw new InvalidArgumentError("options.running", `${JSON.stringify(running)} is not one of "no", "signal", "terminate".`);
+    }
+    const [isCancelled] = await this.#connection.calls.cancel([checkName("id", id)], String(reason).slice(0, 1_000), running, toMs(grace));
+    return isCancelled === true;
+  }
+
+  /** Runs a failed, cancelled or expired task again, with new retries. `false` when it is in another state. */
+  async requeue(id: TaskId): Promise<boolean> {
+    const [found] = await this.#connection.calls.requeue([checkName("id", id)]);
+    return found !== undefined && found !== "completed" && isTerminal(found);
+  }
+
+  /** Forgets a task. Whether it was there. @throws TaskBusyError when it is running, unless `force`. */
+  async delete(id: TaskId, options: { readonly force?: boolean | undefined } = {}): Promise<boolean> {
+    const [wasThere] = await this.#connection.calls.delete([checkName("id", id)], options.force === true);
+    return wasThere === true;
+  }
+
+  // -------------------------------------------------------------------------------------------------- the whole
+
+  /** Counters, by state and by queue. They are kept with every change, so this costs the same whatever is stored. */
+  async stats(): Promise<Stats> {
+    return statsOf(await this.#connection.calls.counts());
+  }
+
+  /**
+   * Resolves when nothing is left that may run: nothing ready, running or waiting for a retry. Paused queues, parked
+   * tasks and tasks scheduled for later are not waited for; the report counts them.
+   *
+   * @throws WaitTimeoutError after `timeout`; the work goes on.
+   */
+  async drain(options: { readonly timeout?: Duration | undefined } = {}): Promise<DrainReport> {
+    const drained = this.#connection.calls.drain();
+    if (options.timeout === undefined) return drained;
+    const ms = toMs(options.timeout);
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new WaitTimeoutError("The work", ms)), Math.min(ms, 2 ** 31 - 1));
+    });
+    return Promise.race([drained, timeout]).finally(() => clearTimeout(timer));
+  }
+
+  /** Forgets now what has outlived its retention; otherwise it happens by itself. How much of each kind. */
+  sweep(): Promise<{ tasks: number; results: number; events: number }> {
+    return this.#connection.calls.sweep();
+  }
+
+  /** The names of the tasks that the modules define. */
+  get taskNames(): readonly string[] {
+    return this.#submission.names;
+  }
+
+  /**
+   * Ends the runtime: starts nothing more, lets running tasks finish, ends the workers, closes the store. What had
+   * not finished runs again at the next open. Calling it again waits for the same end.
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    if (this.#closing === undefined) {
+      const drainMs = toMs(options.drain ?? "30s");
+      this.#closing = this.#connection.close(drainMs).catch((error: unknown) => {
+        if (!(error instanceof ClosedError)) throw error;
+      });
+    }
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // -------------------------------------------------------------------------------------------------- inside
+
+  async #watchedEnqueue(task: unknown, args: unknown, options?: unknown): Promise<TaskHandle> {
+    let watched: { readonly outcome: ReturnType<Outcomes["next"]>["outcome"]; readonly forget: () => void } | undefined;
+    try {
+      const id = await this.#submission.one(task, args, options, (wanted) => {
+        watched = this.#outcomes.next(wanted, true);
+        watched.outcome.catch(() => undefined);
+      });
+      if (id === undefined) throw new InvalidArgumentError("options.onConflict", '"skip" leaves nothing to wait for.');
+      return new TaskHandle(id, this.#handleSource, watched?.outcome);
+    } catch (error) {
+      watched?.forget();
+      throw error;
+    }
+  }
+
+  async #startAll(name: string, argsList: readonly (readonly unknown[])[]): Promise<readonly Promise<Outcome>[]> {
+    let watched: ReturnType<Outcomes["next"]>[] = [];
+    try {
+      const ids = await this.#submission.many(name, argsList, undefined, (wanted) => {
+        watched = wanted.map((id) => this.#outcomes.next(id, true));
+        for (const { outcome } of watched) outcome.catch(() => undefined);
+      });
+      return ids.map((id, index) => new TaskHandle(id ?? "", this.#handleSource, watched[index]?.outcome).wait());
+    } catch (error) {
+      for (const { forget } of watched) forget();
+      throw error;
+    }
+  }
+
+  /** What is there already is waited for, or tried again; the rest is stored. */
+  async #resumeAll(name: string, ids: readonly TaskId[], argsList: readonly (readonly unknown[])[]): Promise<readonly Promise<Outcome>[]> {
+    const found = await this.#connection.calls.get(ids);
+    const toRetry = found.filter((task) => task !== undefined && isTerminal(task.life.state) && task.life.state !== "completed");
+    if (toRetry.length > 0) await this.#connection.calls.requeue(toRetry.flatMap((task) => (task === undefined ? [] : [task.id])));
+    return Promise.all(
+      ids.map(async (id, index) => {
+        if (found[index] === undefined) {
+          const stored = this.#watchedEnqueue(name, argsList[index], { id });
+          await stored.catch((error: unknown) => {
+            // Another item of this run has the same key: both get the one result.
+            if (!(error instanceof DuplicateTaskError)) throw error;
+          });
+        }
+        return { outcome: new TaskHandle(id, this.#handleSource).wait() };
+      }),
+    ).then((started) => started.map(({ outcome }) => outcome));
+  }
+}
+
+/** With `onConflict: "skip"`, there may be no task. */
+type Enqueued<O, H> = O extends { readonly onConflict: "skip" } ? H | undefined : H;
+

@@ -1,0 +1,127 @@
+import { systemClock } from "../base/clock.ts";
+import { ClosedError, InvalidArgumentError, NotATaskError, UnknownTaskError } from "../base/errors.ts";
+import { newId, newIds } from "../base/id.ts";
+import { nearest } from "../base/names.ts";
+import { batchOf, type Connection } from "../bridge/connect.ts";
+import type { ResolvedOptions } from "../config/resolve.ts";
+import { prepareTaskDefaults, resolveTaskOptions, type ResolvedTaskOptions, type TaskDefaults } from "../config/resolve.ts";
+import type { CatalogueEntry } from "../executor/executor.ts";
+import { encode, encodePooled } from "../task/codec.ts";
+import { definitionOf } from "../task/definition.ts";
+import type { Payload, TaskId } from "../task/task.ts";
+
+/** More tasks than this are stored in parts, which appear together. */
+const largestTransaction = 5_000;
+const stagedPart = 2_000;
+/** Parts on their way at a time: the next is encoded while the last is written. */
+const partsUnderWay = 3;
+
+/** Turns calls into tasks on their way to the supervisor. Everything is checked before anything is sent. */
+export class Submission {
+  readonly #connection: Connection;
+  readonly #limits: { readonly maxBytes: number };
+  readonly #defaults: ReadonlyMap<string, TaskDefaults>;
+
+  constructor(connection: Connection, catalogue: readonly CatalogueEntry[], options: ResolvedOptions) {
+    this.#connection = connection;
+    this.#limits = { maxBytes: options.maxPayloadBytes };
+    this.#defaults = new Map(
+      catalogue.map(({ name, options: definition }) => [name, prepareTaskDefaults(name, definition, options.queues)]),
+    );
+  }
+
+  /** The names that may be enqueued. */
+  get names(): readonly string[] {
+    return [...this.#defaults.keys()];
+  }
+
+  /** @throws NotATaskError, UnknownTaskError. */
+  nameOf(task: unknown): string {
+    return this.#defaultsOf(task).name;
+  }
+
+  /**
+   * Stores one task; gives its id, that of the task that has its dedupe key already, or `undefined` when it was
+   * skipped. `watch` is told the id before the task is sent.
+   */
+  async one(task: unknown, args: unknown, options: unknown, watch?: (id: TaskId) => void): Promise<TaskId | undefined> {
+    const { resolved, payload } = this.#prepare(task, args, options);
+    const id = resolved.id ?? newId();
+    watch?.(id);
+    const ids = await this.#send(resolved, [id], [payload], watch !== undefined);
+    return ids[0];
+  }
+
+  /** Stores tasks of one name, all or none; gives an id per task, as `one` does. */
+  async many(task: unknown, argsList: unknown, options: unknown, watch?: (ids: readonly TaskId[]) => void): Promise<readonly (TaskId | undefined)[]> {
+    const defaults = this.#defaultsOf(task);
+    const resolved = resolveTaskOptions(options, defaults, systemClock.now());
+    if (resolved.id !== undefined) throw new InvalidArgumentError("options.id", "is one id for many tasks. Enqueue them one by one.");
+    if (!Array.isArray(argsList)) throw new InvalidArgumentError("argsList", "is not an array of argument lists.");
+    const isStaged = argsList.length > largestTransaction && resolved.request.dedupeKey === undefined;
+    if (isStaged) return this.#staged(argsList, resolved);
+    const payloads = argsList.map((args: unknown, index) => this.#encode(args, `args[${index}]`));
+    const ids = newIds(payloads.length);
+    if (ids.length === 0) return [];
+    watch?.(ids);
+    return this.#send(resolved, ids, payloads, watch !== undefined);
+  }
+
+  #prepare(task: unknown, args: unknown, options: unknown): { resolved: ResolvedTaskOptions; payload: Payload } {
+    const resolved = resolveTaskOptions(options, this.#defaultsOf(task), systemClock.now());
+    return { resolved, payload: this.#encode(args, "args") };
+  }
+
+  #defaultsOf(task: unknown): TaskDefaults {
+    const name = typeof task === "string" ? task : definitionOf(task)?.name;
+    if (name === undefined) throw new NotATaskError(typeof task === "function" ? `The function "${task.name}"` : `A value of type ${typeof task}`);
+    const defaults = this.#defaults.get(name);
+    if (defaults === undefined) throw new UnknownTaskError(name.slice(0, 200), nearest(name.slice(0, 200), this.#defaults.keys()));
+    return defaults;
+  }
+
+  #encode(args: unknown, what: string): Payload {
+    if (!Array.isArray(args)) throw new InvalidArgumentError(what, "is not an array. Give the arguments as a list: [first, second].");
+    return encodePooled(args, what, this.#limits);
+  }
+
+  async #send({ request, onConflict, onFull = "error" }: ResolvedTaskOptions, ids: readonly TaskId[], payloads: readonly Payload[], isWatched: boolean): Promise<readonly (TaskId | undefined)[]> {
+    const batch = batchOf(request, ids, payloads);
+    const stored = await this.#connection.store({
+      type: "enqueue",
+      batch: onConflict === undefined ? batch : { ...batch, onConflict },
+      onFull,
+      isWatched,
+    });
+    return stored ?? ids;
+  }
+
+  /** Hidden parts in bounded transactions; the last step makes them appear. What fails half way is forgotten. */
+  async #staged(argsList: readonly unknown[], { request, onFull = "error" }: ResolvedTaskOptions): Promise<readonly TaskId[]> {
+    const stage = newId();
+    const ids = newIds(argsList.length);
+    const underWay: Promise<unknown>[] = [];
+    try {
+      for (let from = 0; from < argsList.length; from += stagedPart) {
+        const payloads = argsList.slice(from, from + stagedPart).map((args, index) => this.#encode(args, `args[${from + index}]`));
+        const batch = batchOf(request, ids.slice(from, from + stagedPart), payloads);
+        const sent = this.#connection.store({ type: "stage", stage, batch });
+        sent.catch(() => undefined);
+        underWay.push(sent);
+        if (underWay.length >= partsUnderWay) await underWay.shift();
+      }
+      await Promise.all(underWay);
+      await this.#connection.store({ type: "publish", stage, how: "appear", onFull });
+    } catch (error) {
+      await Promise.allSettled(underWay);
+      if (!(error instanceof ClosedError)) {
+        await this.#connection.store({ type: "publish", stage, how: "drop", onFull: "error" }).catch(() => undefined);
+      }
+      throw error;
+    }
+    return ids;
+  }
+
+  /** The encoded result of a task that gives none. */
+  readonly noResult: Payload = encode(undefined, "result", { maxBytes: 1_000 });
+}

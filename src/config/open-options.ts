@@ -1,0 +1,278 @@
+import { availableParallelism, hostname } from "node:os";
+import type { Duration } from "../base/duration.ts";
+import { InvalidArgumentError } from "../base/errors.ts";
+import type { EventLevel } from "../task/event.ts";
+import { readStorage, readTasks } from "./locations.ts";
+import { asObject, boolean, duration, group, integer, name, oneOf, show, type Reader, type Table } from "./read.ts";
+import { readChoices, type TaskChoices } from "./task-choices.ts";
+import { queueDefaultOptions, type QueueDefaults } from "./task-options.ts";
+
+/** What `Omniq.open` takes. Lengths of time are milliseconds, or text such as `"30s"`. */
+export interface OpenOptions {
+  /** The modules that export the tasks: URLs, or paths from the working directory. */
+  readonly tasks: URL | string | readonly (URL | string)[];
+  /** Where tasks are kept. Default `"./.omniq"`. */
+  readonly storage?: StorageName | StorageNames | undefined;
+  /** How many handlers run at the same time. */
+  readonly executors?: ExecutorOptions | undefined;
+  /** Where tasks run that do not say. Default `"thread"`. */
+  readonly executor?: "thread" | undefined;
+  /** Limits and defaults of queues, by name. Queues need not be listed to be used. */
+  readonly queues?: Readonly<Record<string, QueueOptions>> | undefined;
+  /** When a call is acknowledged. Default `"sync"`: when it is on disk. */
+  readonly durability?: "sync" | "relaxed" | undefined;
+  /** How long things are kept after they ended. */
+  readonly retention?: RetentionOptions | undefined;
+  /** Which events are kept. Default `"errors"`. */
+  readonly events?: EventLevel | undefined;
+  /** Where the runtime reports trouble. Default: nowhere. */
+  readonly logger?: Logger | undefined;
+  /** The name of this runtime, shown to whoever finds its store owned. Default: host name and process id. */
+  readonly instanceId?: string | undefined;
+  /** What to do when another runtime has the store. Default `"fail"`. */
+  readonly whenOwned?: "fail" | undefined;
+  /** Whether the store is checked before it is opened. Default `"auto"`: when it was not closed cleanly. */
+  readonly preflight?: "auto" | "always" | "off" | undefined;
+  /** Close on SIGTERM and SIGINT. Default `false`. */
+  readonly handleSignals?: boolean | undefined;
+  /** The largest arguments, and the largest result, of a task in bytes. Default 1,000,000. */
+  readonly maxPayloadBytes?: number | undefined;
+  /** Space on the disk, in bytes, that is left alone. Default 1,000,000. */
+  readonly reserveBytes?: number | undefined;
+}
+
+/** A folder (`"./data"` or `"lmdb:./data"`), or `"memory:"`. */
+export type StorageName = string;
+
+/** A storage for each component. */
+export interface StorageNames {
+  readonly tasks: StorageName;
+  readonly results?: StorageName | undefined;
+  readonly events?: StorageName | undefined;
+  /** The same as `tasks`: a schedule and the task it makes are stored in one transaction. */
+  readonly schedules?: StorageName | undefined;
+}
+
+export interface ExecutorOptions {
+  /** Default: as many as the machine has cores. */
+  readonly threads?: number | undefined;
+  /** Not in this version. */
+  readonly processes?: 0 | undefined;
+  /** Not in this version. */
+  readonly async?: 0 | undefined;
+}
+
+export interface QueueOptions {
+  /** The most tasks of the queue that run at the same time. */
+  readonly concurrency?: number | undefined;
+  /** The most unfinished tasks it may hold. */
+  readonly maxSize?: number | undefined;
+  /** Whether its tasks wait. Default: as it was when the store was last open. */
+  readonly paused?: boolean | undefined;
+  /** Options of its tasks, where neither the call nor the definition says otherwise. */
+  readonly defaults?: QueueDefaults | undefined;
+}
+
+export interface RetentionOptions {
+  /** Of `completed`, `cancelled` and `expired` tasks, and of results that say nothing else. Default `"24h"`. */
+  readonly completed?: Duration | undefined;
+  /** Of `failed` tasks. Default `"30d"`. */
+  readonly failed?: Duration | undefined;
+  /** Of events. Default `"24h"`. */
+  readonly events?: Duration | undefined;
+}
+
+/** Pino's shape; `console` has it, too. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** A queue as it is configured at open. */
+export interface ResolvedQueue {
+  readonly concurrency?: number;
+  readonly maxSize?: number;
+  readonly paused?: boolean;
+  readonly defaults: TaskChoices;
+}
+
+const none =
+  (what: string): Reader<0> =>
+  (value, path) => {
+    if (value === 0) return 0;
+    throw new InvalidArgumentError(path, `${what} are not in this version. Leave it out: handlers run in threads.`);
+  };
+
+export const executorOptions = {
+  threads: {
+    type: "number",
+    default: availableParallelism(),
+    defaultText: "`os.availableParallelism()`",
+    description: "How many worker threads run handlers, 1 to 256.",
+    read: integer(1, 256),
+  },
+  processes: { type: "0", default: 0, description: "Not in this version.", read: none("Processes") },
+  async: { type: "0", default: 0, description: "Not in this version.", read: none("Async executors") },
+} satisfies Table<ExecutorOptions>;
+
+const wholeSize = integer(1, Number.MAX_SAFE_INTEGER);
+
+export const queueOptions = {
+  concurrency: {
+    type: "number",
+    defaultText: "no limit",
+    description: "The most tasks of the queue that run at the same time.",
+    read: wholeSize,
+  },
+  maxSize: {
+    type: "number",
+    defaultText: "no limit",
+    description: "The most unfinished tasks it may hold; `onFull` says what becomes of more.",
+    read: wholeSize,
+  },
+  paused: {
+    type: "boolean",
+    defaultText: "as it was stored",
+    description: "Whether its tasks wait.",
+    read: boolean,
+  },
+  defaults: {
+    type: "QueueDefaults",
+    default: {},
+    description: "Options of its tasks, where neither the call nor the definition says otherwise.",
+    read: (value: unknown, path: string): TaskChoices => readChoices(queueDefaultOptions, value, path),
+  },
+} satisfies Table<QueueOptions>;
+
+const readQueue = group(queueOptions);
+
+const queues: Reader<ReadonlyMap<string, ResolvedQueue>> = (value, path) =>
+  new Map(
+    Object.entries(asObject(value, path))
+      .filter(([, queue]) => queue !== undefined)
+      .map(([queue, given]) => [name(queue, `${path}: a name`), readQueue(given, `${path}.${queue}`)]),
+  );
+
+export const retentionOptions = {
+  completed: {
+    type: "Duration",
+    unit: "ms",
+    default: "24h",
+    description: "Of `completed`, `cancelled` and `expired` tasks, and of results that say nothing else.",
+    read: duration(0),
+  },
+  failed: { type: "Duration", unit: "ms", default: "30d", description: "Of `failed` tasks.", read: duration(0) },
+  events: { type: "Duration", unit: "ms", default: "24h", description: "Of events.", read: duration(0) },
+} satisfies Table<RetentionOptions>;
+
+const logger: Reader<Logger> = (value, path) => {
+  for (const level of ["debug", "info", "warn", "error"] as const) {
+    if (typeof (value as Partial<Logger> | null)?.[level] === "function") continue;
+    throw new InvalidArgumentError(path, `${show(value)} has no method "${level}". Give console, pino, or the like.`);
+  }
+  return value as Logger;
+};
+
+export const openOptions = {
+  tasks: {
+    type: "URL | string | (URL | string)[]",
+    defaultText: "required",
+    description: "The modules that export the tasks: `file:` URLs, or paths from the working directory.",
+    read: readTasks,
+  },
+  storage: {
+    type: "string | { tasks, results?, events?, schedules? }",
+    default: "./.omniq",
+    description:
+      'Where tasks are kept: a folder (`"./data"`, `"lmdb:./data"`), or `"memory:"`; or one for each component. Components that are left out lie with `tasks`; `schedules` always do.',
+    read: readStorage,
+  },
+  executors: {
+    type: "ExecutorOptions",
+    default: {},
+    defaultText: "see below",
+    description: "How many handlers run at the same time.",
+    read: group(executorOptions),
+    fields: executorOptions,
+  },
+  executor: {
+    type: '"thread"',
+    default: "thread",
+    description: "Where tasks run that do not say.",
+    read: oneOf("thread"),
+  },
+  queues: {
+    type: "{ [name]: QueueOptions }",
+    default: {},
+    description: "Limits and defaults of queues, by name. A queue need not be listed to be used.",
+    read: queues,
+    fields: queueOptions,
+  },
+  durability: {
+    type: '"sync" | "relaxed"',
+    default: "sync",
+    description: "Acknowledge a call when it is on disk, or earlier: a crash may then lose the last calls.",
+    read: oneOf("sync", "relaxed"),
+  },
+  retention: {
+    type: "RetentionOptions",
+    default: {},
+    defaultText: "see below",
+    description: "How long things are kept after they ended.",
+    read: group(retentionOptions),
+    fields: retentionOptions,
+  },
+  events: {
+    type: '"off" | "errors" | "all"',
+    default: "errors",
+    description: "Which events are kept: none, those of trouble, or all.",
+    read: oneOf("off", "errors", "all"),
+  },
+  logger: {
+    type: "Logger",
+    defaultText: "nowhere",
+    description: "Where the runtime reports trouble: `debug`, `info`, `warn` and `error`, as pino has them.",
+    read: logger,
+  },
+  instanceId: {
+    type: "string",
+    default: `${hostname()}:${process.pid}`,
+    defaultText: "host name and process id",
+    description: "The name of this runtime, shown to whoever finds its store owned.",
+    read: name,
+  },
+  whenOwned: {
+    type: '"fail"',
+    default: "fail",
+    description: "What to do when another runtime has the store open: reject with StoreOwnedError.",
+    read: oneOf("fail"),
+  },
+  preflight: {
+    type: '"auto" | "always" | "off"',
+    default: "auto",
+    description: "Whether the store is checked before it is opened; `auto`: when it was not closed cleanly.",
+    read: oneOf("auto", "always", "off"),
+  },
+  handleSignals: {
+    type: "boolean",
+    default: false,
+    description: "Close on SIGTERM and SIGINT, giving running tasks 25 s; a second signal exits at once.",
+    read: boolean,
+  },
+  maxPayloadBytes: {
+    type: "number",
+    unit: "bytes",
+    default: 1_000_000,
+    description: "The largest arguments, and the largest result, of a task, 1,000 to 64,000,000.",
+    read: integer(1_000, 64_000_000),
+  },
+  reserveBytes: {
+    type: "number",
+    unit: "bytes",
+    default: 1_000_000,
+    description: "Space on the disk that is left alone: with less, calls that store reject with StoreFullError.",
+    read: integer(0, Number.MAX_SAFE_INTEGER),
+  },
+} satisfies Table<OpenOptions>;

@@ -1,0 +1,161 @@
+import type { EpochMs } from "../base/clock.ts";
+import { InvalidArgumentError } from "../base/errors.ts";
+import type { Retention } from "../storage/storage.ts";
+import type { EventLevel } from "../task/event.ts";
+import { defaultBackoff } from "../task/retry.ts";
+import type { TaskRequest } from "../task/task.ts";
+import type { StorageLocations } from "./locations.ts";
+import { openOptions, type Logger, type ResolvedQueue } from "./open-options.ts";
+import { readComplete } from "./read.ts";
+import { readChoices, type TaskChoices } from "./task-choices.ts";
+import { definitionOptions, taskOptions } from "./task-options.ts";
+
+/** The options of `open`, checked, with defaults filled in. Plain data but for the logger. */
+export interface ResolvedOptions {
+  /** `file:` URLs. */
+  readonly tasks: readonly string[];
+  readonly storage: StorageLocations;
+  readonly threads: number;
+  readonly queues: ReadonlyMap<string, ResolvedQueue>;
+  readonly durability: "sync" | "relaxed";
+  readonly retention: Retention;
+  readonly events: EventLevel;
+  readonly logger?: Logger;
+  readonly instanceId: string;
+  readonly preflight: "auto" | "always" | "off";
+  readonly handleSignals: boolean;
+  readonly maxPayloadBytes: number;
+  readonly reserveBytes: number;
+}
+
+/**
+ * Checks what was given to `open`. Relative paths start from the working directory of this moment.
+ *
+ * @throws InvalidArgumentError, UnknownOptionError, naming the place.
+ */
+export function resolveOpenOptions(options: unknown): ResolvedOptions {
+  const {
+    tasks,
+    executors,
+    executor: _executor,
+    whenOwned: _whenOwned,
+    retention,
+    ...same
+  } = readComplete(openOptions, options, "options");
+  if (tasks === undefined) {
+    throw new InvalidArgumentError("options.tasks", "is missing. Give the modules that export your tasks, or [].");
+  }
+  return {
+    ...same,
+    tasks,
+    threads: executors.threads,
+    retention: { completedMs: retention.completed, failedMs: retention.failed, eventsMs: retention.events },
+  };
+}
+
+/** What applies to tasks of one name before a call says something: checked once, so that calls need not. */
+export interface TaskDefaults {
+  readonly name: string;
+  readonly definition: TaskChoices;
+  readonly queues: QueueDefaultsByName;
+  /** The definition's choices over those of the queue it names, and over the built-in defaults. */
+  readonly base: BaseChoices;
+}
+
+/** `ResolvedOptions.queues`. */
+type QueueDefaultsByName = ReadonlyMap<string, { readonly defaults: TaskChoices }>;
+
+/** A new task: everything but its arguments and, unless the caller chose one, its id. */
+export interface ResolvedTaskOptions extends Pick<TaskChoices, "id" | "onConflict" | "onFull" | "durability"> {
+  readonly request: TaskRequest;
+}
+
+/**
+ * Checks the options that the task `name` was defined with. Called once per name.
+ *
+ * @param definition as given to defineTask(); functions may have been left out.
+ * @throws InvalidArgumentError, UnknownOptionError.
+ */
+export function prepareTaskDefaults(name: string, definition: unknown, queues: QueueDefaultsByName): TaskDefaults {
+  const own = definition === undefined ? {} : readChoices(definitionOptions, definition, `options of task "${name}"`);
+  return { name, definition: own, queues, base: overQueue(own, own.queue ?? builtIn.queue, queues) };
+}
+
+/**
+ * The task that a call asks for. What the call says stands over what the definition says, that over what the queue
+ * says, and that over the built-in defaults; an option replaces the other as a whole. `now` is the moment of the call.
+ *
+ * @throws InvalidArgumentError, UnknownOptionError, naming the place below `path`.
+ */
+export function resolveTaskOptions(
+  options: unknown,
+  defaults: TaskDefaults,
+  now: EpochMs,
+  path = "options",
+): ResolvedTaskOptions {
+  const call = options === undefined ? noChoices : readChoices(taskOptions, options, path);
+  const { name, definition, queues } = defaults;
+  const base = call.queue === undefined ? defaults.base : overQueue(definition, call.queue, queues);
+  const resolved: Mutable<ResolvedTaskOptions> = { request: requestOf(name, call, base, now) };
+  const onConflict = call.onConflict ?? base.onConflict;
+  const onFull = call.onFull ?? base.onFull;
+  const durability = call.durability ?? base.durability;
+  if (call.id !== undefined) resolved.id = call.id;
+  if (onConflict !== undefined) resolved.onConflict = onConflict;
+  if (onFull !== undefined) resolved.onFull = onFull;
+  if (durability !== undefined) resolved.durability = durability;
+  return resolved;
+}
+
+const noChoices: TaskChoices = Object.freeze({});
+
+const builtIn = Object.freeze({
+  queue: "default",
+  priority: 0,
+  maxRetries: 0,
+  backoff: defaultBackoff,
+  tags: Object.freeze([]),
+  metadata: Object.freeze({}),
+}) satisfies TaskChoices;
+
+/** What applies where a call says nothing. */
+type BaseChoices = TaskChoices & Required<Pick<TaskChoices, keyof typeof builtIn>>;
+
+const overQueue = (definition: TaskChoices, queue: string, queues: QueueDefaultsByName): BaseChoices => ({
+  ...builtIn,
+  ...queues.get(queue)?.defaults,
+  ...definition,
+});
+
+// Every task passes here: literals and assignments are many times faster than spreading layers.
+function requestOf(name: string, call: TaskChoices, base: BaseChoices, now: EpochMs): TaskRequest {
+  const request: Mutable<TaskRequest> = {
+    name,
+    queue: call.queue ?? base.queue,
+    priority: call.priority ?? base.priority,
+    createdAt: now,
+    maxRetries: call.maxRetries ?? base.maxRetries,
+    backoff: call.backoff ?? base.backoff,
+    tags: call.tags ?? base.tags,
+    metadata: call.metadata ?? base.metadata,
+  };
+  // Only a call can name a moment, so it stands over any delay.
+  const runAt = call.runAt ?? now + (call.delay ?? base.delay ?? 0);
+  if (runAt > now) request.runAt = runAt;
+  addLimits(request, call, base);
+  return request;
+}
+
+function addLimits(request: Mutable<TaskRequest>, call: TaskChoices, base: TaskChoices): void {
+  const ttl = call.ttl ?? base.ttl;
+  const timeout = call.timeout ?? base.timeout;
+  const maxInterruptions = call.maxInterruptions ?? base.maxInterruptions;
+  const resultTtl = call.resultTtl ?? base.resultTtl;
+  if (ttl !== undefined) request.expiresAt = request.createdAt + ttl;
+  if (timeout !== undefined) request.timeoutMs = timeout;
+  if (maxInterruptions !== undefined) request.maxInterruptions = maxInterruptions;
+  if (resultTtl !== undefined) request.resultTtlMs = resultTtl;
+  if (call.dedupeKey !== undefined) request.dedupeKey = call.dedupeKey;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -1,0 +1,215 @@
+import type { EpochMs } from "../base/clock.ts";
+import { toMs, type Duration } from "../base/duration.ts";
+import { CancelledError, UnknownTaskError } from "../base/errors.ts";
+import { decode, encodePooled, UnreadablePayloadError } from "../task/codec.ts";
+import { currentTask, runInContext, type TaskContext } from "../task/context.ts";
+import { toTaskError } from "../task/task-error.ts";
+import type { Metadata, Payload, TaskError, TaskId } from "../task/task.ts";
+import type { AttemptEnd, TaskHeader } from "./frames.ts";
+import type { LoadedTask } from "./loader.ts";
+
+/** What an attempt needs of the worker that it runs in. */
+export interface AttemptHost {
+  readonly maxResultBytes: number;
+  /**
+   * Calls `stop` of the attempt if that was asked for. Called from inside of handlers, in loops that keep the worker
+   * from receiving anything: cheap while nothing was asked for.
+   */
+  poll(): void;
+}
+
+/** One call of a handler, from the bytes of its arguments to how it ended. Nothing that a handler does makes it throw. */
+export class Attempt {
+  readonly header: TaskHeader;
+  readonly startedAt: EpochMs;
+  args: readonly unknown[] = [];
+  readonly #task: LoadedTask | undefined;
+  readonly #host: AttemptHost;
+  readonly #context: TaskContext;
+  #aborter: AbortController | undefined;
+  #stopped: CancelledError | undefined;
+  #fail: ((thrown: unknown) => void) | undefined;
+
+  constructor(header: TaskHeader, task: LoadedTask | undefined, startedAt: EpochMs, host: AttemptHost) {
+    this.header = header;
+    this.startedAt = startedAt;
+    this.#task = task;
+    this.#host = host;
+    this.#context = new Context(this);
+  }
+
+  /** Calls the handler. Gives a promise, which is never rejected, only when the handler does. */
+  run(payload: Payload): AttemptEnd | Promise<AttemptEnd> {
+    const handler = this.#task?.handler;
+    let returned: unknown;
+    try {
+      if (handler === undefined) throw new UnknownTaskError(this.header.name, undefined);
+      this.args = readArgs(payload);
+    } catch (error) {
+      return finalFault(error);
+    }
+    try {
+      returned = runInContext(this.#context, () => {
+        const result = handler(...this.args);
+        // Inside the context, so that what is lazy until its `then` is called finds the current task as well.
+        return isThenable(result) ? Promise.resolve(result) : result;
+      });
+    } catch (thrown) {
+      return this.#endOf(thrown);
+    }
+    return returned instanceof Promise ? this.#settled(returned) : this.#valueOf(returned);
+  }
+
+  /** Tells the handler to stop, by its signal. */
+  stop(reason: string): void {
+    this.#stopped ??= new CancelledError(reason);
+    runInContext(this.#context, () => this.#aborter?.abort(this.#stopped));
+  }
+
+  /** Ends the attempt by what was thrown outside of its handler's promise. @returns whether it was still running. */
+  fail(thrown: unknown): boolean {
+    this.#fail?.(thrown);
+    return this.#fail !== undefined;
+  }
+
+  get stopped(): CancelledError | undefined {
+    if (this.#stopped === undefined) this.#host.poll();
+    return this.#stopped;
+  }
+
+  get signal(): AbortSignal {
+    // Made when it is asked for: most handlers never do, and it costs more than calling them.
+    if (this.#aborter === undefined) {
+      this.#aborter = new AbortController();
+      if (this.stopped !== undefined) this.#aborter.abort(this.stopped);
+    }
+    return this.#aborter.signal;
+  }
+
+  #settled(promise: Promise<unknown>): Promise<AttemptEnd> {
+    return new Promise((resolve) => {
+      const end = (attemptEnd: AttemptEnd): void => {
+        this.#fail = undefined;
+        resolve(attemptEnd);
+      };
+      this.#fail = (thrown) => end(this.#endOf(thrown));
+      promise.then(
+        (value) => end(this.#valueOf(value)),
+        (thrown: unknown) => end(this.#endOf(thrown)),
+      );
+    });
+  }
+
+  #valueOf(value: unknown): AttemptEnd {
+    try {
+      return { type: "value", result: encodePooled(value, "result", { maxBytes: this.#host.maxResultBytes }) };
+    } catch (error) {
+      return finalFault(error);
+    }
+  }
+
+  #endOf(thrown: unknown): AttemptEnd {
+    const error = toTaskError(thrown);
+    if (this.stopped !== undefined && isStop(thrown, error, this.stopped)) return { type: "stopped" };
+    if (error.code === "NON_RETRYABLE") return { type: "fault", fault: { reason: "error", isRetryable: false }, error };
+    const retryDelayMs = error.code === "RETRY_LATER" ? delayOf(thrown) : undefined;
+    if (retryDelayMs !== undefined) {
+      return { type: "fault", fault: { reason: "error", isRetryable: true, retryDelayMs }, error };
+    }
+    return { type: "fault", fault: { reason: "error", isRetryable: this.#mayRetry(thrown) }, error };
+  }
+
+  #mayRetry(thrown: unknown): boolean {
+    try {
+      return this.#task?.options.retryIf?.(thrown) !== false;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** The attempt whose handler, or what it left behind, is running now. */
+export function currentAttempt(): Attempt | undefined {
+  try {
+    return Context.attemptOf(currentTask());
+  } catch {
+    return undefined;
+  }
+}
+
+/** What handlers see of their attempt. */
+class Context implements TaskContext {
+  readonly deadline?: EpochMs;
+  readonly #attempt: Attempt;
+
+  constructor(attempt: Attempt) {
+    this.#attempt = attempt;
+    const { timeoutMs } = attempt.header;
+    if (timeoutMs !== undefined) this.deadline = attempt.startedAt + timeoutMs;
+  }
+
+  static attemptOf(context: TaskContext): Attempt | undefined {
+    return #attempt in context ? context.#attempt : undefined;
+  }
+
+  get id(): TaskId {
+    return this.#attempt.header.id;
+  }
+  get name(): string {
+    return this.#attempt.header.name;
+  }
+  get attempt(): number {
+    return this.#attempt.header.attempt;
+  }
+  get args(): readonly unknown[] {
+    return this.#attempt.args;
+  }
+  get queue(): string {
+    return this.#attempt.header.queue;
+  }
+  get tags(): readonly string[] {
+    return this.#attempt.header.tags;
+  }
+  get metadata(): Metadata {
+    return this.#attempt.header.metadata;
+  }
+  get signal(): AbortSignal {
+    return this.#attempt.signal;
+  }
+  get cancelled(): boolean {
+    return this.#attempt.stopped !== undefined;
+  }
+  throwIfCancelled(): void {
+    if (this.#attempt.stopped !== undefined) throw this.#attempt.stopped;
+  }
+}
+
+function readArgs(payload: Payload): readonly unknown[] {
+  const args = decode(payload);
+  if (!Array.isArray(args)) throw new UnreadablePayloadError("it holds no list of arguments");
+  return args;
+}
+
+const isThenable = (value: unknown): boolean =>
+  ((typeof value === "object" && value !== null) || typeof value === "function") &&
+  typeof (value as { then?: unknown }).then === "function";
+
+/** No attempt with the same arguments would end better. */
+const finalFault = (thrown: unknown): AttemptEnd => ({
+  type: "fault",
+  fault: { reason: "error", isRetryable: false },
+  error: toTaskError(thrown),
+});
+
+/** Whether a handler that was stopped threw because of that: our error, or what APIs that take a signal make of it. */
+const isStop = (thrown: unknown, error: TaskError, reason: CancelledError): boolean =>
+  thrown === reason || error.code === reason.code || error.name === "AbortError";
+
+/** The delay of a RetryLater; `undefined` when it is none, and the usual delay has to do. */
+function delayOf(thrown: unknown): number | undefined {
+  try {
+    return toMs((thrown as { delay: Duration }).delay);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,132 @@
+import type { AttemptFault } from "../task/retry.ts";
+import type { Metadata, Payload, StoredTask, TaskError, TaskId } from "../task/task.ts";
+
+/** What a worker is told about a task, besides its arguments. */
+export interface TaskHeader {
+  readonly id: TaskId;
+  readonly name: string;
+  readonly attempt: number;
+  readonly queue: string;
+  readonly tags: readonly string[];
+  readonly metadata: Metadata;
+  readonly timeoutMs?: number;
+}
+
+/** How an attempt ended, as a worker reports it. */
+export type AttemptEnd =
+  | { readonly type: "value"; readonly result: Payload }
+  | { readonly type: "fault"; readonly fault: AttemptFault; readonly error: TaskError }
+  | { readonly type: "stopped" };
+
+/** The headers of a batch as text: what tasks of one bulk call share is written once. */
+export function packHeaders(tasks: readonly StoredTask[]): string {
+  const requests = new Map<StoredTask["request"], number>();
+  const rows = tasks.map(({ id, life, request }): Row => {
+    let shared = requests.get(request);
+    if (shared === undefined) requests.set(request, (shared = requests.size));
+    return [shared, id, life.attempt];
+  });
+  const shared = Array.from(requests.keys(), ({ name, queue, tags, metadata, timeoutMs }): Shared => ({
+    name,
+    queue,
+    tags,
+    metadata,
+    ...(timeoutMs === undefined ? undefined : { timeoutMs }),
+  }));
+  return JSON.stringify([shared, rows]);
+}
+
+export function unpackHeaders(text: string): TaskHeader[] {
+  const [shared, rows] = JSON.parse(text) as [Shared[], Row[]];
+  return rows.map(([index, id, attempt]) => ({ ...(shared[index] as Shared), id, attempt }));
+}
+
+type Shared = Omit<TaskHeader, "id" | "attempt">;
+type Row = [shared: number, id: TaskId, attempt: number];
+
+/** A report in a frame; `index` is the task's place in its batch. */
+export interface FramedReport {
+  readonly index: number;
+  readonly startedAt: number;
+  readonly durationMs: number;
+  readonly end: AttemptEnd;
+}
+
+/** Gathers reports in one piece of memory, which grows as needed and is used again. */
+export class ReportWriter {
+  #bytes = new Uint8Array(4_096);
+  #view = new DataView(this.#bytes.buffer);
+  #size = 0;
+
+  get isEmpty(): boolean {
+    return this.#size === 0;
+  }
+
+  add(index: number, startedAt: number, durationMs: number, end: AttemptEnd): void {
+    const body = end.type === "value" ? end.result : end.type === "stopped" ? empty : faultBytes(end);
+    const at = this.#reserve(headSize + body.byteLength);
+    this.#view.setUint32(at, index);
+    this.#view.setUint8(at + 4, endTypes.indexOf(end.type));
+    this.#view.setFloat64(at + 5, startedAt);
+    this.#view.setFloat64(at + 13, durationMs);
+    this.#view.setUint32(at + 21, body.byteLength);
+    this.#bytes.set(body, at + headSize);
+  }
+
+  /** The frame of what was added since the last call. */
+  take(): Uint8Array<ArrayBuffer> {
+    const frame = this.#bytes.slice(0, this.#size);
+    this.#size = 0;
+    if (this.#bytes.byteLength > keptSize) this.#grow(4_096, 0);
+    return frame;
+  }
+
+  #reserve(size: number): number {
+    const at = this.#size;
+    this.#size += size;
+    if (this.#size > this.#bytes.byteLength) this.#grow(Math.max(this.#size, this.#bytes.byteLength * 2), at);
+    return at;
+  }
+
+  #grow(size: number, used: number): void {
+    const bytes = new Uint8Array(size);
+    bytes.set(this.#bytes.subarray(0, used));
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+}
+
+/** The reports of a frame, in order; results are not copied. */
+export function readReports(frame: Uint8Array): FramedReport[] {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  const reports: FramedReport[] = [];
+  for (let at = 0; at < frame.byteLength;) {
+    const end = at + headSize + view.getUint32(at + 21);
+    reports.push({
+      index: view.getUint32(at),
+      startedAt: view.getFloat64(at + 5),
+      durationMs: view.getFloat64(at + 13),
+      end: readEnd(endTypes[view.getUint8(at + 4)], frame.subarray(at + headSize, end)),
+    });
+    at = end;
+  }
+  return reports;
+}
+
+function readEnd(type: AttemptEnd["type"] | undefined, body: Uint8Array): AttemptEnd {
+  if (type === "value") return { type, result: body };
+  if (type === "fault") return { type, ...(JSON.parse(decoder.decode(body)) as Fault) };
+  return { type: "stopped" };
+}
+
+const faultBytes = ({ fault, error }: Fault): Uint8Array => encoder.encode(JSON.stringify({ fault, error }));
+
+type Fault = Omit<Extract<AttemptEnd, { type: "fault" }>, "type">;
+
+const endTypes = ["value", "fault", "stopped"] as const satisfies readonly AttemptEnd["type"][];
+const headSize = 25;
+// A buffer that one large result has blown up is not kept.
+const keptSize = 1_048_576;
+const empty = new Uint8Array(0);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();

@@ -1,0 +1,117 @@
+import { DuplicateTaskError, TaskBusyError } from "../../base/errors.ts";
+import { isTerminal, isWaiting, mayMove, type TaskState } from "../../task/state.ts";
+import type { TaskLife, TaskRequest } from "../../task/task.ts";
+import type { Cancel, ConfigureQueue, Delete, QueueRecord, Requeue, Unpark } from "../storage.ts";
+import { dropClaim } from "./claims.ts";
+import { parkedEnd, parkedStart, taskIdOf, taskKey } from "./keys.ts";
+import type { TaskRow } from "./records.ts";
+import type { Step, Store } from "./store.ts";
+
+export function cancel(store: Store, { ids, now, reason }: Cancel): Step<readonly (TaskState | undefined)[]> {
+  return {
+    apply: () =>
+      ids.map((id) => {
+        const key = taskKey(id);
+        const found = store.find(key);
+        if (found !== undefined && isWaiting(found.life.state)) {
+          store.endWaiting(key, found.row, { state: "cancelled", at: now, reason });
+        }
+        return found?.life.state;
+      }),
+  };
+}
+
+export function requeue(store: Store, { ids, now }: Requeue): Step<readonly (TaskState | undefined)[]> {
+  const mayRequeue = (state: TaskState): boolean => isTerminal(state) && mayMove(state, "ready");
+  return {
+    check() {
+      const taken = new Set<string>();
+      for (const id of ids) {
+        const found = store.find(taskKey(id));
+        if (found === undefined || !mayRequeue(found.life.state)) continue;
+        const dedupe = store.dedupeKeyOf(found.row.request);
+        if (dedupe === undefined) continue;
+        const holder = store.tables.dedupe.get(dedupe);
+        if (holder !== undefined || taken.has(dedupe.toString("latin1"))) {
+          const what = `The dedupe key ${JSON.stringify(found.row.request.dedupeKey)}`;
+          throw new DuplicateTaskError(holder === undefined ? id : taskIdOf(holder), what);
+        }
+        taken.add(dedupe.toString("latin1"));
+      }
+    },
+    apply: () =>
+      ids.map((id) => {
+        const key = taskKey(id);
+        const found = store.find(key);
+        if (found !== undefined && mayRequeue(found.life.state)) again(store, key, found.row, found.life, now);
+        return found?.life.state;
+      }),
+  };
+}
+
+function again(store: Store, key: Buffer, row: TaskRow, ended: TaskLife, now: number): void {
+  const { finishedAt: _finishedAt, reason: _reason, parked: _parked, ...kept } = ended;
+  const life: TaskLife = { ...kept, state: "ready", failures: 0, crashes: 0, interruptions: 0 };
+  const { expiresAt, createdAt } = row.request;
+  const request: TaskRequest =
+    expiresAt === undefined ? row.request : { ...row.request, expiresAt: now + (expiresAt - createdAt) };
+  const next = { ...row, request };
+  store.tables.outcomes.remove(key);
+  store.rewrite(key, next, life);
+  store.putReady(key, next);
+  store.putExpiry(key, next);
+  const dedupe = store.dedupeKeyOf(request);
+  if (dedupe !== undefined) store.tables.dedupe.put(dedupe, key);
+  store.ledger.count(request.queue, ended.state, -1);
+  store.ledger.count(request.queue, "ready", 1);
+  store.event("requeued", taskIdOf(key), request, ended.attempt, { at: now });
+}
+
+export function remove(store: Store, { ids, force }: Delete): Step<readonly boolean[]> {
+  return {
+    check() {
+      if (force === true) return;
+      for (const id of ids) if (store.claims.get(id) !== undefined) throw new TaskBusyError(id);
+    },
+    apply: () =>
+      ids.map((id) => {
+        const key = taskKey(id);
+        const found = store.find(key);
+        if (found === undefined) return false;
+        const { row, life } = found;
+        if (life.state === "running") dropClaim(store, id);
+        else if (isWaiting(life.state)) store.removeWaiting(row);
+        else store.tables.outcomes.remove(key);
+        if (!isTerminal(life.state)) {
+          store.removeExpiry(row);
+          const dedupe = store.dedupeKeyOf(row.request);
+          if (dedupe !== undefined) store.tables.dedupe.remove(dedupe);
+        }
+        store.tables.tasks.remove(key);
+        store.ledger.count(row.request.queue, life.state, -1);
+        return true;
+      }),
+  };
+}
+
+export function unpark(store: Store, { name, limit }: Unpark): Step<number> {
+  return {
+    apply() {
+      const entries = [...store.tables.parked.getRange({ start: parkedStart(name), end: parkedEnd(name), limit })];
+      for (const { key: parkedAt, value: key } of entries) {
+        store.tables.parked.remove(parkedAt);
+        store.ledger.park(name, -1);
+        const row = store.row(key);
+        if (row === undefined) continue;
+        const { parked: _parked, ...life } = row.life;
+        store.rewrite(key, row, life);
+        store.putReady(key, row);
+      }
+      return entries.length;
+    },
+  };
+}
+
+export function configureQueue(store: Store, { queue, patch }: ConfigureQueue): Step<QueueRecord> {
+  return { apply: () => store.ledger.configure(queue, patch) };
+}

@@ -1,0 +1,183 @@
+import { DuplicateTaskError, QueueFullError } from "../../base/errors.ts";
+import type { TaskState } from "../../task/state.ts";
+import { newLife, type TaskId } from "../../task/task.ts";
+import type { Enqueue, NewTask, Publish, Stage } from "../storage.ts";
+import { due, dueKindOf, dueLaneOf, laneEnd, laneStart, readyKey, taskIdOf, taskKey } from "./keys.ts";
+import { encodeTask } from "./records.ts";
+import type { Step, Store } from "./store.ts";
+
+/** What becomes of a new task whose id or dedupe key is not free. */
+type Decision = "store" | { readonly skip: true } | { readonly existing: TaskId; readonly replace: boolean };
+
+/** Roughly what a record, its index entry and its outcome add around the arguments. */
+const overhead = 300;
+const sizeOf = (tasks: readonly NewTask[]): number => tasks.reduce((sum, { args }) => sum + args.length + overhead, 0);
+
+export function enqueue(store: Store, change: Enqueue): Step<readonly (TaskId | undefined)[]> {
+  const { tasks } = change;
+  let decisions: readonly Decision[] = [];
+  return {
+    bytes: sizeOf(tasks),
+    addsWork: true,
+    check() {
+      decisions = decide(store, tasks);
+      ensureRoom(store, perQueue(tasks, decisions));
+    },
+    apply: () =>
+      tasks.map((task, index) => {
+        const decision = decisions[index] ?? "store";
+        if (decision === "store") {
+          put(store, task, store.ledger.queue(task.request.queue).number, true);
+          return task.id;
+        }
+        if ("skip" in decision) return undefined;
+        if (decision.replace) replace(store, decision.existing, task);
+        return decision.existing;
+      }),
+  };
+}
+
+function decide(store: Store, tasks: readonly NewTask[]): Decision[] {
+  const taken = new Map<string, TaskId>();
+  const ids = new Set<TaskId>();
+  return tasks.map((task): Decision => {
+    const { id, request, onConflict = "error" } = task;
+    const key = taskKey(id);
+    if ((tasks.length > 1 && ids.has(id)) || store.tables.tasks.doesExist(key)) {
+      throw new DuplicateTaskError(id, `The id ${JSON.stringify(id)}`);
+    }
+    ids.add(id);
+    const dedupe = store.dedupeKeyOf(request);
+    if (dedupe === undefined) return "store";
+    const holderKey = store.tables.dedupe.get(dedupe);
+    const holder = taken.get(dedupe.toString("latin1")) ?? (holderKey === undefined ? undefined : taskIdOf(holderKey));
+    if (holder === undefined) {
+      taken.set(dedupe.toString("latin1"), id);
+      return "store";
+    }
+    switch (onConflict) {
+      case "skip":
+        return { skip: true };
+      case "return":
+        return { existing: holder, replace: false };
+      case "replace":
+        if (store.claims.get(holder) === undefined) return { existing: holder, replace: true };
+        break;
+      case "error":
+        break;
+    }
+    throw new DuplicateTaskError(holder, `The dedupe key ${JSON.stringify(request.dedupeKey)}`);
+  });
+}
+
+function perQueue(tasks: readonly NewTask[], decisions: readonly Decision[]): Map<string, number> {
+  const added = new Map<string, number>();
+  tasks.forEach(({ request }, index) => {
+    if (decisions[index] === "store") added.set(request.queue, (added.get(request.queue) ?? 0) + 1);
+  });
+  return added;
+}
+
+function ensureRoom(store: Store, added: ReadonlyMap<string, number>): void {
+  for (const [queue, count] of added) {
+    if (!store.ledger.knows(queue)) continue;
+    const { maxSize } = store.ledger.queue(queue).record;
+    if (maxSize !== undefined && store.ledger.unfinished(queue) + count > maxSize) throw new QueueFullError(queue, maxSize);
+  }
+}
+
+/** Writes a new task; gives the state it starts in. */
+function put(store: Store, task: NewTask, lane: number, isVisible: boolean): TaskState {
+  const { id, request, args } = task;
+  const { tables, ledger } = store;
+  const key = taskKey(id);
+  const sequence = ledger.nextSequence();
+  const life = newLife(request);
+  tables.tasks.put(key, encodeTask({ lane, sequence, request, args }));
+  if (life.state === "scheduled") store.putDue(key, { lane, sequence }, life);
+  else tables.ready.put(readyKey(lane, request.priority, sequence), key);
+  store.putExpiry(key, { request, lane, sequence });
+  if (isVisible) {
+    const dedupe = store.dedupeKeyOf(request);
+    if (dedupe !== undefined) tables.dedupe.put(dedupe, key);
+    ledger.count(request.queue, life.state, 1);
+    ledger.total("enqueued");
+  }
+  store.event("enqueued", id, request, 0, { at: request.createdAt });
+  return life.state;
+}
+
+/** The task keeps its id and its key; everything else is as if it were new. */
+function replace(store: Store, existing: TaskId, task: NewTask): void {
+  const key = taskKey(existing);
+  const row = store.row(key);
+  if (row === undefined) return;
+  store.removeWaiting(row);
+  store.removeExpiry(row);
+  store.ledger.count(row.request.queue, row.life.state, -1);
+  store.ledger.total("enqueued", -1);
+  put(store, { ...task, id: existing }, store.ledger.queue(task.request.queue).number, true);
+}
+
+export function stage(store: Store, change: Stage): Step<void> {
+  return {
+    bytes: sizeOf(change.tasks),
+    addsWork: true,
+    apply() {
+      for (const task of change.tasks) {
+        const lane = store.ledger.stageLane(change.stage, task.request.queue);
+        const state = put(store, task, lane, false);
+        store.ledger.countStaged(change.stage, task.request.queue, state);
+      }
+    },
+  };
+}
+
+export function publish(store: Store, change: Publish): Step<void> {
+  return {
+    addsWork: change.how === "appear",
+    check() {
+      if (change.how === "appear") ensureRoom(store, store.ledger.staged(change.stage));
+    },
+    apply() {
+      if (change.how === "appear") store.ledger.publish(change.stage);
+      else dropStage(store, change.stage);
+    },
+  };
+}
+
+/**
+ * Forgets at most `limit` tasks of a stage, or of every stage that an earlier opening left unpublished.
+ *
+ * @returns whether there are more.
+ */
+export function dropStage(store: Store, name?: string, limit: number = Number.POSITIVE_INFINITY): boolean {
+  const { tables, ledger } = store;
+  let left = limit;
+  for (const lane of ledger.abandonedLanes(name)) {
+    for (const key of stagedIn(store, lane.number, left)) {
+      const row = store.row(key);
+      if (row === undefined) continue;
+      store.removeWaiting(row);
+      store.removeExpiry(row);
+      tables.tasks.remove(key);
+      left--;
+    }
+    if (left <= 0) return true;
+    ledger.dropLane(lane.number);
+  }
+  if (name !== undefined) ledger.forgetStage(name);
+  return false;
+}
+
+function stagedIn(store: Store, lane: number, limit: number): Buffer[] {
+  const keys: Buffer[] = [];
+  const range = { start: laneStart(lane), end: laneEnd(lane), ...(Number.isFinite(limit) ? { limit } : {}) };
+  for (const { value } of store.tables.ready.getRange(range)) keys.push(Buffer.from(value));
+  if (keys.length >= limit) return keys;
+  for (const { key, value } of store.tables.due.getRange()) {
+    if (dueLaneOf(key) === lane && dueKindOf(key) === due.start) keys.push(Buffer.from(value));
+    if (keys.length >= limit) break;
+  }
+  return keys;
+}

@@ -1,0 +1,106 @@
+import { bytesToUuid, isUuid, uuidToBytes } from "../../base/id.ts";
+import type { EpochMs } from "../../base/clock.ts";
+import type { TaskId } from "../../task/task.ts";
+
+/**
+ * Keys are bytes, compared left to right, so numbers are written big-endian and in the order in which they are wanted.
+ * An accept sequence is 48 bits: at a million tasks a second it lasts nine years.
+ */
+
+/** A task's key: 16 bytes for a UUID, so that our own ids lie in the order they were made in; else 0xff and its text. */
+export function taskKey(id: TaskId): Buffer {
+  if (isUuid(id) && !id.startsWith("ff")) return asBuffer(uuidToBytes(id));
+  const text = Buffer.from(id, "utf8");
+  const key = Buffer.allocUnsafe(text.length + 1);
+  key[0] = 0xff;
+  text.copy(key, 1);
+  return key;
+}
+
+export const taskIdOf = (key: Uint8Array): TaskId =>
+  key.length === 16 && key[0] !== 0xff ? bytesToUuid(key) : asBuffer(key).toString("utf8", 1);
+
+/** Where a ready task stands: lane, then priority, then age. */
+export function readyKey(lane: number, priority: number, sequence: number): Buffer {
+  const key = Buffer.allocUnsafe(12);
+  key.writeUInt32BE(lane, 0);
+  key.writeUInt16BE(highestPriority - priority, 4);
+  key.writeUIntBE(sequence, 6, 6);
+  return key;
+}
+
+const highestPriority = 1_000;
+
+/** The part of a ready key that orders tasks over all lanes, as one number per field. */
+export const rankOf = (key: Buffer): number => key.readUInt16BE(4);
+export const sequenceOf = (key: Buffer): number => key.readUIntBE(6, 6);
+
+/** The first key that is not of this lane any more. */
+export function laneEnd(lane: number): Buffer {
+  const key = Buffer.allocUnsafe(4);
+  key.writeUInt32BE(lane + 1, 0);
+  return key;
+}
+
+export function laneStart(lane: number): Buffer {
+  const key = Buffer.allocUnsafe(4);
+  key.writeUInt32BE(lane, 0);
+  return key;
+}
+
+/** What is due at a moment: a start, the end of a time to live, the end of a lease. */
+export const due = { start: 0, expiry: 1, lease: 2 } as const;
+export type DueKind = (typeof due)[keyof typeof due];
+
+export function dueKey(at: EpochMs, kind: DueKind, lane: number, sequence: number): Buffer {
+  const key = Buffer.allocUnsafe(17);
+  key.writeUIntBE(clampTime(at), 0, 6);
+  key[6] = kind;
+  key.writeUInt32BE(lane, 7);
+  key.writeUIntBE(sequence, 11, 6);
+  return key;
+}
+
+export const dueAt = (key: Buffer): EpochMs => key.readUIntBE(0, 6);
+export const dueKindOf = (key: Buffer): number => key[6] ?? -1;
+export const dueLaneOf = (key: Buffer): number => key.readUInt32BE(7);
+
+export function pruneKey(at: EpochMs, n: number): Buffer {
+  const key = Buffer.allocUnsafe(12);
+  key.writeUIntBE(clampTime(at), 0, 6);
+  key.writeUIntBE(n, 6, 6);
+  return key;
+}
+
+export function numberKey(n: number): Buffer {
+  const key = Buffer.allocUnsafe(6);
+  key.writeUIntBE(n, 0, 6);
+  return key;
+}
+
+export const numberOf = (key: Buffer): number => key.readUIntBE(0, 6);
+
+export function dedupeIndexKey(queueNumber: number, dedupeKey: string): Buffer {
+  const text = Buffer.from(dedupeKey, "utf8");
+  const key = Buffer.allocUnsafe(4 + text.length);
+  key.writeUInt32BE(queueNumber, 0);
+  text.copy(key, 4);
+  return key;
+}
+
+/** Parked tasks: by name, then age. Names hold no control characters, so the zero ends them. */
+export function parkedKey(name: string, sequence: number): Buffer {
+  const text = Buffer.from(`${name}\0`, "utf8");
+  const key = Buffer.allocUnsafe(text.length + 6);
+  text.copy(key, 0);
+  key.writeUIntBE(sequence, text.length, 6);
+  return key;
+}
+
+export const parkedStart = (name: string): Buffer => Buffer.from(`${name}\0`, "utf8");
+export const parkedEnd = (name: string): Buffer => Buffer.from(`${name}\x01`, "utf8");
+
+const latest = 2 ** 48 - 1;
+const clampTime = (at: EpochMs): number => Math.min(Math.max(Math.ceil(at), 0), latest);
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

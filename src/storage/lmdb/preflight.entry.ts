@@ -1,0 +1,119 @@
+/**
+ * A process of its own that reads a store from end to end, so that damage which makes LMDB crash takes only this
+ * process along. First the pages are read without LMDB, then the records through it. Writes nothing to the store.
+ */
+import { crc32 } from "node:zlib";
+import { open } from "lmdb";
+import {
+  DataFile,
+  entryFlags,
+  FindingError,
+  readHeader,
+  readTree,
+  walkFreePages,
+  walkTree,
+  type Header,
+  type Tree,
+} from "./integrity.ts";
+import type { PreflightMessage } from "./preflight.ts";
+
+/** The newest format that this version reads. */
+const knownFormat = 1;
+/** Progress is told after this many pages or records. */
+const tellEvery = 20_000;
+
+const folder = process.argv[2] ?? "";
+let steps = 0;
+
+function step(): void {
+  if (++steps % tellEvery === 0) void tell({ type: "progress" });
+}
+
+function tell(message: PreflightMessage): Promise<void> {
+  return new Promise((resolve) => process.send?.(message, () => resolve()));
+}
+
+const damaged = (problem: string): FindingError => new FindingError({ type: "damaged", problem });
+const foreign = (problem: string): FindingError => new FindingError({ type: "foreign", problem });
+
+/** Every page belongs to one tree, or is free; none to two, or both. */
+function checkPages(): void {
+  const file = new DataFile(folder);
+  try {
+    const header = readHeader(file);
+    const isTaken = new Uint8Array(header.lastPage + 1);
+    const take = (page: number, count: number): void => {
+      for (let number = page; number < page + count; number++) {
+        if (isTaken[number] === 1) throw file.damaged(`page ${number} is used twice`);
+        isTaken[number] = 1;
+        step();
+      }
+    };
+    walkFreePages(file, header, take, take);
+    checkTree(file, header, header.main, take);
+  } finally {
+    file.close();
+  }
+}
+
+function checkTree(file: DataFile, header: Header, tree: Tree, pages: (page: number, count: number) => void): void {
+  walkTree(file, header, tree, {
+    pages,
+    entry(_key, value, flags) {
+      if ((flags & entryFlags.tree) === 0) return;
+      if (value.length !== 48) throw file.damaged("a tree within a tree is not one");
+      checkTree(file, header, readTree(value), pages);
+    },
+  });
+}
+
+async function checkRecords(): Promise<void> {
+  const root = open({
+    path: folder,
+    readOnly: true,
+    overlappingSync: false,
+    permissionsMode: 0o600,
+    cache: false,
+    maxDbs: 64,
+    encoding: "binary",
+  });
+  try {
+    const names = [...root.getKeys()];
+    if (!names.includes("meta")) throw foreign("it has no record of its format");
+    for (const name of names) {
+      if (typeof name !== "string") throw damaged("a database in it has no name");
+      const isSummed = !name.endsWith("-index");
+      const database = root.openDB<Buffer, Buffer>(name, { encoding: "binary", keyEncoding: "binary" });
+      if (name === "meta") checkFormat(database.get(Buffer.from("format")));
+      for (const { key, value } of database.getRange({ snapshot: true })) {
+        step();
+        if (isSummed && !isIntact(value)) {
+          throw damaged(`the record ${key.toString("hex")} of "${name}" has changed since it was written`);
+        }
+      }
+    }
+  } finally {
+    await root.close();
+  }
+}
+
+const isIntact = (record: Buffer): boolean =>
+  record.length >= 4 && record.readUInt32LE(0) === crc32(record.subarray(4));
+
+function checkFormat(record: Buffer | undefined): void {
+  if (record === undefined) throw foreign("it has no record of its format");
+  if (!isIntact(record)) throw damaged("the record of its format has changed since it was written");
+  const { product, format } = JSON.parse(record.toString("utf8", 4)) as { product?: unknown; format?: unknown };
+  if (product !== "omniq" || typeof format !== "number") throw foreign(`it is of ${JSON.stringify(product)}`);
+  if (format > knownFormat) throw new FindingError({ type: "newer", found: format, known: knownFormat });
+}
+
+let verdict: PreflightMessage = { type: "done" };
+try {
+  checkPages();
+  await checkRecords();
+} catch (error) {
+  verdict = error instanceof FindingError ? error.finding : damaged(String(error)).finding;
+}
+await tell(verdict);
+process.disconnect?.();

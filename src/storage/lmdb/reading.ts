@@ -1,0 +1,99 @@
+import type { TaskEvent } from "../../task/event.ts";
+import type { StoredTask } from "../../task/task.ts";
+import type { EventQuery, TaskPage, TaskQuery } from "../storage.ts";
+import { numberKey, taskIdOf, taskKey } from "./keys.ts";
+import { decodeData } from "./records.ts";
+import type { Found, Store } from "./store.ts";
+
+/** How many records are looked at before the event loop gets a turn. */
+const piece = 1_000;
+
+const toStored = (key: Buffer, { row, life }: Found): StoredTask => ({
+  id: taskIdOf(key),
+  request: row.request,
+  life,
+  args: row.args,
+});
+
+export function get(store: Store, id: string): StoredTask | undefined {
+  const key = taskKey(id);
+  const found = store.find(key);
+  return found === undefined ? undefined : toStored(key, found);
+}
+
+/**
+ * Looks through the tasks in order of key, a piece at a time, so that a filter that matches little does not hold up
+ * the supervisor. What is claimed is looked up by heart.
+ */
+export async function list(store: Store, query: TaskQuery): Promise<TaskPage> {
+  if (isHopeless(store, query)) return { tasks: [] };
+  const tasks: StoredTask[] = [];
+  let start = query.cursor === undefined ? Buffer.from([0]) : after(taskKey(query.cursor));
+  for (;;) {
+    const keys = nextKeys(store, query, start);
+    for (const key of keys) {
+      const found = store.find(key);
+      if (found === undefined || !matches(found, query)) continue;
+      if (tasks.length === query.limit) return { tasks, cursor: tasks.at(-1)?.id ?? "" };
+      tasks.push(toStored(key, found));
+    }
+    const last = keys.at(-1);
+    if (keys.length < piece || last === undefined) return { tasks };
+    start = after(last);
+    await new Promise(setImmediate);
+  }
+}
+
+/** No queue that it asks for has a task in a state that it asks for. */
+function isHopeless(store: Store, { states, queue }: TaskQuery): boolean {
+  for (const [name, counts] of store.ledger.counts().queues) {
+    if (queue !== undefined && queue !== name) continue;
+    if (states === undefined || states.some((state) => (counts[state] ?? 0) > 0)) return false;
+  }
+  return true;
+}
+
+function nextKeys(store: Store, { states }: TaskQuery, start: Buffer): Buffer[] {
+  if (states?.every((state) => state === "running") === true) {
+    const keys = [...store.claims.all()].map(([, { key }]) => key).filter((key) => key.compare(start) >= 0);
+    return keys.sort((a, b) => a.compare(b)).slice(0, piece);
+  }
+  return [...store.tables.tasks.getKeys({ start, limit: piece })];
+}
+
+const after = (key: Buffer): Buffer => Buffer.concat([key, Buffer.from([0])]);
+
+function matches({ row, life }: Found, { states, queue, name, tags, before }: TaskQuery): boolean {
+  const { request } = row;
+  return (
+    (states === undefined || states.includes(life.state)) &&
+    (queue === undefined || request.queue === queue) &&
+    (name === undefined || request.name === name) &&
+    (tags === undefined || tags.every((tag) => request.tags.includes(tag))) &&
+    (before === undefined || (life.finishedAt ?? request.createdAt) < before)
+  );
+}
+
+export async function events(store: Store, query: EventQuery): Promise<readonly TaskEvent[]> {
+  const kept: TaskEvent[] = [];
+  let start = numberKey((query.after ?? 0) + 1);
+  for (;;) {
+    const page = [...store.tables.events.getRange({ start, limit: piece })];
+    for (const { value } of page) {
+      const event = decodeData<TaskEvent>(value, store.place);
+      if (isAsked(event, query)) kept.push(event);
+      if (kept.length === query.limit) return kept;
+    }
+    const last = page.at(-1);
+    if (last === undefined || page.length < piece) return kept;
+    start = after(last.key);
+    await new Promise(setImmediate);
+  }
+}
+
+const isAsked = (event: TaskEvent, { taskId, types, queue, since, until }: EventQuery): boolean =>
+  (taskId === undefined || event.taskId === taskId) &&
+  (types === undefined || types.includes(event.type)) &&
+  (queue === undefined || event.queue === queue) &&
+  (since === undefined || event.at >= since) &&
+  (until === undefined || event.at < until);

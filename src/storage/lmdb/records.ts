@@ -1,0 +1,189 @@
+import { crc32 } from "node:zlib";
+import { Packr } from "msgpackr";
+import { StoreCorruptError } from "../../base/errors.ts";
+import { newLife, type Payload, type TaskLife, type TaskRequest } from "../../task/task.ts";
+import { terminalStates, type TaskState } from "../../task/state.ts";
+
+/**
+ * What is stored, as bytes. Every record starts with the CRC-32 of the rest, because LMDB gives back a flipped bit
+ * without a word.
+ *
+ *   task     crc | lane u32 | sequence u48 | header length u32 | life length u32 | header | life | arguments
+ *   outcome  crc | state u8 | attempt u32 | started f64 | finished f64 | took f64 | worker length u8 | life length u32 |
+ *            has result u8 | worker | life | result
+ *   others   crc | MessagePack
+ *
+ * A task that was never tried has no life of its own (length 0); a task that completed keeps the life it had and adds
+ * what its outcome says. So the common way writes each task twice, both times small, and never copies its arguments.
+ */
+const packr = new Packr({ useRecords: false, variableMapSize: true });
+
+/** Where a record was found, for the message about a damaged one. */
+export type Place = { readonly path: string };
+
+export interface TaskRow {
+  readonly lane: number;
+  readonly sequence: number;
+  readonly request: TaskRequest;
+  readonly life: TaskLife;
+  readonly args: Payload;
+}
+
+const taskHead = 22;
+
+// Tasks of one call share one request object: it is encoded once, and decoded once where equal headers follow each other.
+let encodedRequest: TaskRequest | undefined;
+let encodedHeader: Buffer = Buffer.alloc(0);
+let decodedHeader: Buffer = Buffer.alloc(0);
+let decodedRequest: TaskRequest | undefined;
+
+export function encodeTask(row: Omit<TaskRow, "life"> & { readonly life?: TaskLife }): Buffer {
+  if (row.request !== encodedRequest) {
+    encodedHeader = Buffer.from(packr.pack(row.request));
+    encodedRequest = row.request;
+  }
+  const life = row.life === undefined ? undefined : packr.pack(row.life);
+  const lifeLength = life?.length ?? 0;
+  const bytes = Buffer.allocUnsafe(taskHead + encodedHeader.length + lifeLength + row.args.length);
+  bytes.writeUInt32BE(row.lane, 4);
+  bytes.writeUIntBE(row.sequence, 8, 6);
+  bytes.writeUInt32BE(encodedHeader.length, 14);
+  bytes.writeUInt32BE(lifeLength, 18);
+  encodedHeader.copy(bytes, taskHead);
+  if (life !== undefined) life.copy(bytes, taskHead + encodedHeader.length);
+  bytes.set(row.args, taskHead + encodedHeader.length + lifeLength);
+  return seal(bytes);
+}
+
+export function decodeTask(bytes: Buffer, place: Place): TaskRow {
+  check(bytes, place, taskHead);
+  const headerEnd = taskHead + bytes.readUInt32BE(14);
+  const lifeEnd = headerEnd + bytes.readUInt32BE(18);
+  const header = bytes.subarray(taskHead, headerEnd);
+  if (decodedRequest === undefined || !header.equals(decodedHeader)) {
+    decodedHeader = Buffer.from(header);
+    decodedRequest = Object.freeze(packr.unpack(decodedHeader)) as TaskRequest;
+  }
+  return {
+    lane: bytes.readUInt32BE(4),
+    sequence: bytes.readUIntBE(8, 6),
+    request: decodedRequest,
+    life: lifeEnd === headerEnd ? newLife(decodedRequest) : (packr.unpack(bytes.subarray(headerEnd, lifeEnd)) as TaskLife),
+    args: bytes.subarray(lifeEnd),
+  };
+}
+
+export interface OutcomeRow {
+  readonly state: TaskState;
+  readonly attempt: number;
+  readonly startedAt?: number;
+  readonly finishedAt: number;
+  readonly durationMs?: number;
+  readonly workerId?: string;
+  /** The whole life, where it is more than the one the task had plus the fields above. */
+  readonly life?: TaskLife;
+  readonly result?: Payload;
+}
+
+const outcomeHead = 39;
+const none = Number.NaN;
+
+export function encodeOutcome(row: OutcomeRow): Buffer {
+  const worker = row.workerId ?? "";
+  const life = row.life === undefined ? undefined : packr.pack(row.life);
+  const lifeLength = life?.length ?? 0;
+  const workerLength = Buffer.byteLength(worker, "latin1");
+  const bytes = Buffer.allocUnsafe(outcomeHead + workerLength + lifeLength + (row.result?.length ?? 0));
+  bytes[4] = terminalStates.indexOf(row.state);
+  bytes.writeUInt32BE(row.attempt, 5);
+  bytes.writeDoubleBE(row.startedAt ?? none, 9);
+  bytes.writeDoubleBE(row.finishedAt, 17);
+  bytes.writeDoubleBE(row.durationMs ?? none, 25);
+  bytes[33] = workerLength;
+  bytes.writeUInt32BE(lifeLength, 34);
+  bytes[38] = row.result === undefined ? 0 : 1;
+  bytes.write(worker, outcomeHead, "latin1");
+  if (life !== undefined) life.copy(bytes, outcomeHead + workerLength);
+  if (row.result !== undefined) bytes.set(row.result, outcomeHead + workerLength + lifeLength);
+  return seal(bytes);
+}
+
+export function decodeOutcome(bytes: Buffer, place: Place): OutcomeRow {
+  check(bytes, place, outcomeHead);
+  const workerEnd = outcomeHead + (bytes[33] ?? 0);
+  const lifeEnd = workerEnd + bytes.readUInt32BE(34);
+  const startedAt = bytes.readDoubleBE(9);
+  const durationMs = bytes.readDoubleBE(25);
+  return {
+    state: terminalStates[bytes[4] ?? 0] ?? "completed",
+    attempt: bytes.readUInt32BE(5),
+    finishedAt: bytes.readDoubleBE(17),
+    ...(Number.isNaN(startedAt) ? {} : { startedAt }),
+    ...(Number.isNaN(durationMs) ? {} : { durationMs }),
+    ...(workerEnd === outcomeHead ? {} : { workerId: bytes.toString("latin1", outcomeHead, workerEnd) }),
+    ...(lifeEnd === workerEnd ? {} : { life: packr.unpack(bytes.subarray(workerEnd, lifeEnd)) as TaskLife }),
+    ...(bytes[38] === 1 ? { result: bytes.subarray(lifeEnd) } : {}),
+  };
+}
+
+/** The life of a task that has ended. */
+export function lifeAfter(life: TaskLife, outcome: OutcomeRow): TaskLife {
+  if (outcome.life !== undefined) return outcome.life;
+  const { state, attempt, startedAt, finishedAt, durationMs, workerId } = outcome;
+  const { runAt: _, ...before } = life;
+  return {
+    ...before,
+    state,
+    attempt,
+    finishedAt,
+    ...(startedAt === undefined ? {} : { startedAt }),
+    ...(durationMs === undefined ? {} : { durationMs }),
+    ...(workerId === undefined ? {} : { workerId }),
+  };
+}
+
+export function encodeData(value: unknown): Buffer {
+  const packed = packr.pack(value);
+  const bytes = Buffer.allocUnsafe(4 + packed.length);
+  packed.copy(bytes, 4);
+  return seal(bytes);
+}
+
+export function decodeData<T>(bytes: Buffer, place: Place): T {
+  check(bytes, place, 4);
+  return packr.unpack(bytes.subarray(4)) as T;
+}
+
+/** Keys of tasks, one after the other, each after its length. */
+export function encodeKeys(keys: readonly Uint8Array[]): Buffer {
+  const bytes = Buffer.allocUnsafe(keys.reduce((sum, key) => sum + 1 + key.length, 0));
+  let at = 0;
+  for (const key of keys) {
+    bytes[at++] = key.length;
+    bytes.set(key, at);
+    at += key.length;
+  }
+  return bytes;
+}
+
+export function decodeKeys(bytes: Buffer): Buffer[] {
+  const keys: Buffer[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = bytes[at++] ?? 0;
+    keys.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  return keys;
+}
+
+function seal(bytes: Buffer): Buffer {
+  bytes.writeUInt32LE(crc32(bytes.subarray(4)), 0);
+  return bytes;
+}
+
+function check(bytes: Buffer, place: Place, least: number): void {
+  if (bytes.length < least || crc32(bytes.subarray(4)) !== bytes.readUInt32LE(0)) {
+    throw new StoreCorruptError(place.path, "a record does not match its checksum");
+  }
+}
+

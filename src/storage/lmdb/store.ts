@@ -1,0 +1,232 @@
+import type { EpochMs } from "../../base/clock.ts";
+import { isKept, type TaskEvent, type TaskEventType } from "../../task/event.ts";
+import { isTerminal, type TaskState } from "../../task/state.ts";
+import type { TaskError, TaskId, TaskLife, TaskRequest } from "../../task/task.ts";
+import type { StorageSettings } from "../storage.ts";
+import type { Claims } from "./claims.ts";
+import { due, dueKey, dedupeIndexKey, numberKey, parkedKey, pruneKey, readyKey, taskIdOf } from "./keys.ts";
+import type { Ledger } from "./ledger.ts";
+import {
+  decodeOutcome,
+  decodeTask,
+  encodeData,
+  encodeKeys,
+  encodeOutcome,
+  encodeTask,
+  lifeAfter,
+  type OutcomeRow,
+  type Place,
+  type TaskRow,
+} from "./records.ts";
+import type { Tables } from "./tables.ts";
+
+/** A change, ready to be made: `check` only reads and may refuse, `apply` writes and gives the answer. */
+export interface Step<A> {
+  /** About how many bytes it adds to the file. */
+  readonly bytes?: number;
+  readonly addsWork?: boolean;
+  check?(): void;
+  apply(): A;
+}
+
+/** A task on disk, with how it ended if it has. */
+export interface Found {
+  readonly row: TaskRow;
+  readonly outcome?: OutcomeRow;
+  /** As it is: with the claim or outcome it has. */
+  readonly life: TaskLife;
+}
+
+/** What ends a task at a moment, and is shared by every verb that can. */
+export interface Ending {
+  readonly state: TaskState;
+  readonly at: EpochMs;
+  readonly reason?: string;
+  readonly error?: TaskError;
+}
+
+const defaultTtl = (settings: StorageSettings, state: TaskState): number =>
+  state === "failed" ? settings.retention.failedMs : settings.retention.completedMs;
+
+/** An open store: its tables, what it knows by heart, and the small moves that the verbs are made of. */
+export class Store {
+  readonly tables: Tables;
+  readonly ledger: Ledger;
+  readonly claims: Claims;
+  readonly settings: StorageSettings;
+  readonly place: Place;
+  #pruneNumber = 0;
+  /** Keys of tasks that ended in this transaction, by the moment their records (or results) are forgotten. */
+  #toPrune = new Map<EpochMs, { tasks: Buffer[]; results: Buffer[] }>();
+
+  constructor(parts: Pick<Store, "tables" | "ledger" | "claims" | "settings" | "place">) {
+    this.tables = parts.tables;
+    this.ledger = parts.ledger;
+    this.claims = parts.claims;
+    this.settings = parts.settings;
+    this.place = parts.place;
+    for (const key of this.tables.prune.getKeys({ reverse: true, limit: 1 })) {
+      this.#pruneNumber = Buffer.from(key).readUIntBE(6, 6);
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------ reading
+
+  row(key: Buffer): TaskRow | undefined {
+    const bytes = this.tables.tasks.get(key);
+    return bytes === undefined ? undefined : decodeTask(bytes, this.place);
+  }
+
+  outcome(key: Buffer): OutcomeRow | undefined {
+    const bytes = this.tables.outcomes.get(key);
+    return bytes === undefined ? undefined : decodeOutcome(bytes, this.place);
+  }
+
+  /** The task as it is; `undefined` when there is none, or when its stage has not been published. */
+  find(key: Buffer): Found | undefined {
+    const row = this.row(key);
+    if (row === undefined || this.ledger.isHidden(row.lane)) return undefined;
+    const held = this.claims.get(taskIdOf(key));
+    if (held !== undefined) return { row, life: held.life };
+    const outcome = this.outcome(key);
+    return outcome === undefined ? { row, life: row.life } : { row, outcome, life: lifeAfter(row.life, outcome) };
+  }
+
+  // ------------------------------------------------------------------------------------------------------ the order
+
+  /** Back to its place in its queue's own lane. */
+  putReady(key: Buffer, row: Pick<TaskRow, "request" | "sequence">): void {
+    const lane = this.ledger.queue(row.request.queue).number;
+    this.tables.ready.put(readyKey(lane, row.request.priority, row.sequence), key);
+  }
+
+  /** Takes a waiting task out of every index it may stand in. */
+  removeWaiting(row: TaskRow): void {
+    const { request, sequence, life } = row;
+    switch (life.state) {
+      case "ready":
+        if (life.parked === true) {
+          this.tables.parked.remove(parkedKey(request.name, sequence));
+          this.ledger.park(request.name, -1);
+        } else {
+          const lane = this.ledger.queue(request.queue).number;
+          this.tables.ready.remove(readyKey(lane, request.priority, sequence));
+          // A task of a stage stands in its stage's lane until it is first claimed.
+          if (row.lane !== lane) this.tables.ready.remove(readyKey(row.lane, request.priority, sequence));
+        }
+        break;
+      case "scheduled":
+      case "retrying":
+        this.tables.due.remove(dueKey(life.runAt ?? 0, due.start, row.lane, sequence));
+        break;
+    }
+  }
+
+  putDue(key: Buffer, row: Pick<TaskRow, "lane" | "sequence">, life: TaskLife): void {
+    this.tables.due.put(dueKey(life.runAt ?? 0, due.start, row.lane, row.sequence), key);
+  }
+
+  putExpiry(key: Buffer, row: Pick<TaskRow, "request" | "lane" | "sequence">): void {
+    const { expiresAt } = row.request;
+    if (expiresAt !== undefined) this.tables.due.put(dueKey(expiresAt, due.expiry, row.lane, row.sequence), key);
+  }
+
+  removeExpiry(row: Pick<TaskRow, "request" | "lane" | "sequence">): void {
+    const { expiresAt } = row.request;
+    if (expiresAt !== undefined) this.tables.due.remove(dueKey(expiresAt, due.expiry, row.lane, row.sequence));
+  }
+
+  dedupeKeyOf(request: TaskRequest): Buffer | undefined {
+    if (request.dedupeKey === undefined) return undefined;
+    return dedupeIndexKey(this.ledger.queue(request.queue).number, request.dedupeKey);
+  }
+
+  rewrite(key: Buffer, row: TaskRow, life: TaskLife): void {
+    this.tables.tasks.put(key, encodeTask({ ...row, life }));
+  }
+
+  // ------------------------------------------------------------------------------------------------------ endings
+
+  /** Writes an outcome and what follows from every end: key freed, counters, time to be forgotten, event. */
+  end(key: Buffer, row: Pick<TaskRow, "request" | "lane" | "sequence">, from: TaskState, outcome: OutcomeRow, ending: Ending): void {
+    const { request } = row;
+    this.tables.outcomes.put(key, encodeOutcome(outcome));
+    this.removeExpiry(row);
+    const dedupe = this.dedupeKeyOf(request);
+    if (dedupe !== undefined) this.tables.dedupe.remove(dedupe);
+    this.ledger.count(request.queue, from, -1);
+    this.ledger.count(request.queue, ending.state, 1);
+    if (ending.state === "completed" || ending.state === "failed") this.ledger.total(ending.state);
+    this.#forgetLater(key, request, ending);
+    if (isTerminal(ending.state)) {
+      this.event(ending.state as TaskEventType, taskIdOf(key), request, outcome.attempt, ending);
+    }
+  }
+
+  /** Ends a task that waits: it expired, or was cancelled. */
+  endWaiting(key: Buffer, row: TaskRow, ending: Ending): void {
+    this.removeWaiting(row);
+    const { runAt: _runAt, parked: _parked, ...before } = row.life;
+    const life: TaskLife = {
+      ...before,
+      state: ending.state,
+      finishedAt: ending.at,
+      ...(ending.reason === undefined ? {} : { reason: ending.reason }),
+    };
+    const outcome: OutcomeRow = { state: ending.state, attempt: life.attempt, finishedAt: ending.at, life };
+    this.end(key, row, row.life.state, outcome, ending);
+  }
+
+  #forgetLater(key: Buffer, request: TaskRequest, ending: Ending): void {
+    const kept = defaultTtl(this.settings, ending.state);
+    const resultTtl = request.resultTtlMs ?? kept;
+    if (resultTtl < kept && ending.state === "completed") this.#pruneAt(ending.at + resultTtl).results.push(key);
+    this.#pruneAt(ending.at + Math.max(kept, resultTtl)).tasks.push(key);
+  }
+
+  #pruneAt(at: EpochMs): { tasks: Buffer[]; results: Buffer[] } {
+    let entry = this.#toPrune.get(at);
+    if (entry === undefined) {
+      entry = { tasks: [], results: [] };
+      this.#toPrune.set(at, entry);
+    }
+    return entry;
+  }
+
+  putPrune(at: EpochMs, kind: PruneKind, keys: readonly Buffer[]): void {
+    if (keys.length === 0) return;
+    const value = Buffer.concat([Buffer.from([kind]), encodeKeys(keys)]);
+    this.tables.prune.put(pruneKey(at, ++this.#pruneNumber), value);
+  }
+
+  // ------------------------------------------------------------------------------------------------------ events
+
+  event(type: TaskEventType, id: TaskId, request: TaskRequest, attempt: number, more: Partial<Ending> & { at: EpochMs }): void {
+    if (!isKept(type, this.settings.events)) return;
+    const event: TaskEvent = {
+      sequence: this.ledger.nextEvent(),
+      type,
+      at: more.at,
+      taskId: id,
+      name: request.name,
+      queue: request.queue,
+      attempt,
+      ...(more.reason === undefined ? {} : { reason: more.reason }),
+      ...(more.error === undefined ? {} : { error: more.error }),
+    };
+    this.tables.events.put(numberKey(event.sequence), encodeData(event));
+  }
+
+  /** At the end of each transaction. */
+  finish(): void {
+    for (const [at, { tasks, results }] of this.#toPrune) {
+      this.putPrune(at, pruneKind.task, tasks);
+      this.putPrune(at, pruneKind.result, results);
+    }
+    this.#toPrune = new Map();
+    this.ledger.save();
+  }
+}
+
+export const pruneKind = { task: 0, result: 1 } as const;
+export type PruneKind = (typeof pruneKind)[keyof typeof pruneKind];

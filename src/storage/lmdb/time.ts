@@ -1,0 +1,156 @@
+import type { EpochMs } from "../../base/clock.ts";
+import type { TaskEvent } from "../../task/event.ts";
+import { isTerminal } from "../../task/state.ts";
+import type { TaskId, TaskLife } from "../../task/task.ts";
+import type { Advance, Advanced, Prune, Pruned } from "../storage.ts";
+import { endLease } from "./claims.ts";
+import { due, dueAt, dueKey, dueKindOf, dueLaneOf, numberKey, pruneKey, taskIdOf } from "./keys.ts";
+import { decodeData, decodeKeys, encodeOutcome } from "./records.ts";
+import { pruneKind, type Step, type Store } from "./store.ts";
+
+// ---------------------------------------------------------------------------------------------------------- advance
+
+export function advance(store: Store, { now, limit }: Advance): Step<Advanced> {
+  return {
+    apply() {
+      const entries = dueEntries(store, now, limit);
+      const expired: TaskId[] = [];
+      const interrupted: TaskId[] = [];
+      let ready = 0;
+      for (const { dueKeyBytes, key } of entries) {
+        store.tables.due.remove(dueKeyBytes);
+        switch (dueKindOf(dueKeyBytes)) {
+          case due.start:
+            if (start(store, key, now) === "ready") ready++;
+            else expired.push(taskIdOf(key));
+            break;
+          case due.expiry:
+            if (expire(store, key, now)) expired.push(taskIdOf(key));
+            break;
+          case due.lease: {
+            const id = endLease(store, key, now);
+            if (id !== undefined) interrupted.push(id);
+          }
+        }
+      }
+      return { ready, expired, interrupted, hasMore: entries.length === limit };
+    },
+  };
+}
+
+function dueEntries(store: Store, now: EpochMs, limit: number): { dueKeyBytes: Buffer; key: Buffer }[] {
+  const entries: { dueKeyBytes: Buffer; key: Buffer }[] = [];
+  for (const { key, value } of store.tables.due.getRange({ end: dueKey(now + 1, due.start, 0, 0) })) {
+    if (store.ledger.isHidden(dueLaneOf(key))) continue;
+    entries.push({ dueKeyBytes: key, key: value });
+    if (entries.length === limit) break;
+  }
+  return entries;
+}
+
+function start(store: Store, key: Buffer, now: EpochMs): "ready" | "expired" {
+  const row = store.row(key);
+  if (row === undefined) return "expired";
+  const { request, life } = row;
+  if (request.expiresAt !== undefined && request.expiresAt <= now) {
+    store.endWaiting(key, row, { state: "expired", at: now, reason: "expired" });
+    return "expired";
+  }
+  const { runAt: _runAt, ...rest } = life;
+  const next: TaskLife = { ...rest, state: "ready" };
+  store.rewrite(key, row, next);
+  store.putReady(key, row);
+  store.ledger.count(request.queue, life.state, -1);
+  store.ledger.count(request.queue, "ready", 1);
+  return "ready";
+}
+
+/** Only a waiting task expires: what runs may finish. */
+function expire(store: Store, key: Buffer, now: EpochMs): boolean {
+  const found = store.find(key);
+  if (found === undefined || found.life.state === "running" || isTerminal(found.life.state)) return false;
+  store.endWaiting(key, found.row, { state: "expired", at: now, reason: "expired" });
+  return true;
+}
+
+export function nextAdvance(store: Store): EpochMs | undefined {
+  for (const key of store.tables.due.getKeys()) if (!store.ledger.isHidden(dueLaneOf(key))) return dueAt(key);
+  return undefined;
+}
+
+// ------------------------------------------------------------------------------------------------------------ prune
+
+export function prune(store: Store, { now, limit }: Prune): Step<Pruned> {
+  return {
+    apply() {
+      const pruned = { tasks: 0, results: 0 };
+      let left = limit;
+      for (const { key, value } of store.tables.prune.getRange({ end: pruneKey(now + 1, 0), limit: 64 })) {
+        if (left <= 0) break;
+        const at = dueAt(key);
+        const kind = value[0] === pruneKind.result ? pruneKind.result : pruneKind.task;
+        const keys = decodeKeys(value.subarray(1));
+        const mine = keys.slice(0, left);
+        left -= mine.length;
+        store.tables.prune.remove(key);
+        if (mine.length < keys.length) store.putPrune(at, kind, keys.slice(mine.length));
+        for (const taskKey of mine) {
+          if (kind === pruneKind.task && forgetTask(store, taskKey, at)) pruned.tasks++;
+          if (kind === pruneKind.result && forgetResult(store, taskKey, at)) pruned.results++;
+        }
+      }
+      const events = forgetEvents(store, now - store.settings.retention.eventsMs, limit);
+      const next = nextPrune(store);
+      return { ...pruned, events, hasMore: events === limit || (next !== undefined && next <= now) };
+    },
+  };
+}
+
+/** A task that was requeued, and has not ended or ended later, is not yet due. */
+function forgetTask(store: Store, key: Buffer, at: EpochMs): boolean {
+  const found = store.find(key);
+  if (found?.outcome === undefined || found.outcome.finishedAt > at) return false;
+  if (!isDue(store, found.outcome.finishedAt, found.outcome.state, found.row.request.resultTtlMs, at)) return false;
+  store.tables.tasks.remove(key);
+  store.tables.outcomes.remove(key);
+  store.ledger.count(found.row.request.queue, found.outcome.state, -1);
+  return true;
+}
+
+function isDue(store: Store, finishedAt: EpochMs, state: string, resultTtlMs: number | undefined, at: EpochMs): boolean {
+  const { completedMs, failedMs } = store.settings.retention;
+  const kept = Math.max(state === "failed" ? failedMs : completedMs, resultTtlMs ?? 0);
+  return Math.ceil(finishedAt + kept) <= at;
+}
+
+function forgetResult(store: Store, key: Buffer, at: EpochMs): boolean {
+  const found = store.find(key);
+  const { outcome } = found ?? {};
+  const ttl = found?.row.request.resultTtlMs;
+  if (outcome?.result === undefined || ttl === undefined || Math.ceil(outcome.finishedAt + ttl) > at) return false;
+  const { result: _result, ...rest } = outcome;
+  store.tables.outcomes.put(key, encodeOutcome(rest));
+  return true;
+}
+
+function forgetEvents(store: Store, before: EpochMs, limit: number): number {
+  const sequences: number[] = [];
+  for (const { value } of store.tables.events.getRange({ limit })) {
+    const event = decodeData<TaskEvent>(value, store.place);
+    if (event.at > before) break;
+    sequences.push(event.sequence);
+  }
+  for (const sequence of sequences) store.tables.events.remove(numberKey(sequence));
+  return sequences.length;
+}
+
+/** When the next record or result is to be forgotten. Events are looked through whenever that happens, or by the clock. */
+export function nextPrune(store: Store): EpochMs | undefined {
+  let next: EpochMs | undefined;
+  for (const key of store.tables.prune.getKeys({ limit: 1 })) next = dueAt(key);
+  for (const { value } of store.tables.events.getRange({ limit: 1 })) {
+    const oldest = decodeData<TaskEvent>(value, store.place).at + store.settings.retention.eventsMs;
+    next = Math.min(next ?? oldest, oldest);
+  }
+  return next;
+}

@@ -1,0 +1,165 @@
+import { ClosedError } from "../base/errors.ts";
+import type { EpochMs } from "../base/clock.ts";
+import type { TaskEvent } from "../task/event.ts";
+import { taskStates } from "../task/state.ts";
+import type { Payload, StoredTask, TaskId } from "../task/task.ts";
+import { claim, extend, settle } from "./memory/attempts.ts";
+import { enqueue, publish, stage } from "./memory/enqueueing.ts";
+import { countOf, Ledger } from "./memory/ledger.ts";
+import { interrupt } from "./memory/moves.ts";
+import { advance, cancel, configureQueue, forget, prune, requeue, unpark } from "./memory/upkeep.ts";
+import type {
+  AnswerTo,
+  Change,
+  Counts,
+  EventQuery,
+  Opened,
+  QueueRecord,
+  StateCounts,
+  Storage,
+  StorageSettings,
+  TaskPage,
+  TaskQuery,
+} from "./storage.ts";
+
+/**
+ * A storage in this thread's memory: `close` forgets everything. Opening it again without closing it is what a crash
+ * is to other storages: claims are taken back, what was staged is gone. Payloads are kept as they are given, not
+ * copied.
+ */
+export const memoryStorage = (): Storage => new MemoryStorage();
+
+const longestPage = 1_000;
+
+class MemoryStorage implements Storage {
+  #current: Ledger | undefined;
+  #isClosed = false;
+
+  async open(settings: StorageSettings): Promise<Opened> {
+    if (this.#isClosed) throw new ClosedError("The storage");
+    const ledger = new Ledger(settings, this.#current);
+    const claimed = [...ledger.versions()].filter(({ task }) => task.life.state === "running");
+    // Whether these were started is not known, so the attempt is not counted.
+    ledger.atomically(() => {
+      for (const version of claimed) interrupt(ledger, version, settings.now, version.task.life.attempt - 1);
+    });
+    this.#current = ledger;
+    return { epoch: ledger.epoch, interrupted: claimed.length };
+  }
+
+  async commit<const C extends readonly Change[]>(changes: C): Promise<{ -readonly [K in keyof C]: AnswerTo<C[K]> }> {
+    const ledger = this.#ledger();
+    const answers: unknown = ledger.atomically(() => changes.map((change) => apply(ledger, change)));
+    return answers as { -readonly [K in keyof C]: AnswerTo<C[K]> };
+  }
+
+  async get(ids: readonly TaskId[]): Promise<(StoredTask | undefined)[]> {
+    const ledger = this.#ledger();
+    return ids.map((id) => ledger.get(id)?.task);
+  }
+
+  async list(query: TaskQuery): Promise<TaskPage> {
+    const ledger = this.#ledger();
+    const limit = Math.min(query.limit, longestPage);
+    const tasks: StoredTask[] = [];
+    for (const id of ledger.ids.after(query.cursor)) {
+      const task = ledger.get(id)?.task;
+      if (task === undefined || !isMatch(task, query)) continue;
+      const last = tasks.at(-1);
+      if (tasks.length >= limit && last !== undefined) return { tasks, cursor: last.id };
+      tasks.push(task);
+    }
+    return { tasks };
+  }
+
+  async result(id: TaskId): Promise<Payload | undefined> {
+    return this.#ledger().get(id)?.result;
+  }
+
+  async events(query: EventQuery): Promise<readonly TaskEvent[]> {
+    return this.#ledger().events.query({ ...query, limit: Math.min(query.limit, longestPage) });
+  }
+
+  async counts(): Promise<Counts> {
+    const { lanes, totals } = this.#ledger();
+    const queues = new Map<string, StateCounts>();
+    for (const [name, lane] of lanes) {
+      const states = taskStates.filter((state) => countOf(lane, state) > 0);
+      if (states.length > 0) queues.set(name, Object.fromEntries(states.map((state) => [state, countOf(lane, state)])));
+    }
+    const parked = [...(await this.parked()).values()].reduce((sum, count) => sum + count, 0);
+    return { queues, parked, totals: { ...totals } };
+  }
+
+  async queues(): Promise<readonly QueueRecord[]> {
+    return [...this.#ledger().lanes.values()].map(({ record }) => record);
+  }
+
+  async parked(): Promise<ReadonlyMap<string, number>> {
+    const counts = new Map<string, number>();
+    for (const [name, { size }] of this.#ledger().parked) if (size > 0) counts.set(name, size);
+    return counts;
+  }
+
+  async nextDue(): Promise<{ readonly advance?: EpochMs; readonly prune?: EpochMs }> {
+    const { waiting, finished, events, settings } = this.#ledger();
+    const advanceAt = waiting.peek()?.due;
+    const eventAt = events.oldestAt();
+    const pruneAt = Math.min(
+      finished.peek()?.due ?? Number.POSITIVE_INFINITY,
+      eventAt === undefined ? Number.POSITIVE_INFINITY : eventAt + settings.retention.eventsMs,
+    );
+    return {
+      ...(advanceAt === undefined ? undefined : { advance: advanceAt }),
+      ...(pruneAt === Number.POSITIVE_INFINITY ? undefined : { prune: pruneAt }),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#current = undefined;
+  }
+
+  #ledger(): Ledger {
+    if (this.#current === undefined) throw new ClosedError("The storage");
+    return this.#current;
+  }
+}
+
+function apply(ledger: Ledger, change: Change): unknown {
+  switch (change.type) {
+    case "enqueue":
+      return enqueue(ledger, change);
+    case "claim":
+      return claim(ledger, change);
+    case "settle":
+      return settle(ledger, change);
+    case "advance":
+      return advance(ledger, change);
+    case "cancel":
+      return cancel(ledger, change);
+    case "requeue":
+      return requeue(ledger, change);
+    case "delete":
+      return forget(ledger, change);
+    case "unpark":
+      return unpark(ledger, change);
+    case "stage":
+      return stage(ledger, change);
+    case "publish":
+      return publish(ledger, change);
+    case "extend":
+      return extend(ledger, change);
+    case "configureQueue":
+      return configureQueue(ledger, change);
+    case "prune":
+      return prune(ledger, change);
+  }
+}
+
+const isMatch = ({ request, life }: StoredTask, { states, queue, name, tags = [], before }: TaskQuery): boolean =>
+  (states === undefined || states.includes(life.state)) &&
+  (queue === undefined || request.queue === queue) &&
+  (name === undefined || request.name === name) &&
+  (before === undefined || (life.finishedAt ?? request.createdAt) < before) &&
+  tags.every((tag) => request.tags.includes(tag));

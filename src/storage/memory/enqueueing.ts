@@ -1,0 +1,60 @@
+import { DuplicateTaskError, QueueFullError } from "../../base/errors.ts";
+import { newLife, type StoredTask, type TaskId } from "../../task/task.ts";
+import { isTerminal, taskStates } from "../../task/state.ts";
+import type { Enqueue, NewTask, Publish, Stage } from "../storage.ts";
+import { countOf, type Lane, type Ledger } from "./ledger.ts";
+
+export const enqueue = (ledger: Ledger, { tasks }: Pick<Enqueue, "tasks">): (TaskId | undefined)[] =>
+  tasks.map((task) => enqueueOne(ledger, task));
+
+export function stage(ledger: Ledger, change: Stage): void {
+  ledger.stage(change.stage, [...(ledger.stages.get(change.stage) ?? []), change.tasks]);
+}
+
+export function publish(ledger: Ledger, change: Publish): (TaskId | undefined)[] {
+  const pieces = ledger.stages.get(change.stage) ?? [];
+  ledger.stage(change.stage, undefined);
+  return change.how === "drop" ? [] : pieces.flatMap((tasks) => enqueue(ledger, { tasks }));
+}
+
+export const unfinishedStates = taskStates.filter((state) => !isTerminal(state));
+
+function enqueueOne(ledger: Ledger, task: NewTask): TaskId | undefined {
+  const { id, request, onConflict = "error" } = task;
+  if (ledger.get(id) !== undefined) throw new DuplicateTaskError(id, `The id ${JSON.stringify(id)}`);
+  const lane = ledger.lane(request.queue);
+  const holder = request.dedupeKey === undefined ? undefined : lane.keys.get(request.dedupeKey);
+  if (holder === undefined) {
+    ensureRoom(lane);
+    ledger.totals.enqueued += 1;
+    return put(ledger, id, task);
+  }
+  switch (onConflict) {
+    case "skip":
+      return undefined;
+    case "return":
+      return holder;
+    case "replace":
+      if (ledger.get(holder)?.task.life.state !== "running") return put(ledger, holder, task);
+      break;
+    case "error":
+      break;
+  }
+  throw new DuplicateTaskError(holder, `The dedupe key ${JSON.stringify(request.dedupeKey)}`);
+}
+
+function ensureRoom(lane: Lane): void {
+  const { name, maxSize } = lane.record;
+  if (maxSize === undefined) return;
+  const unfinished = unfinishedStates.reduce((sum, state) => sum + countOf(lane, state), 0);
+  if (unfinished >= maxSize) throw new QueueFullError(name, maxSize);
+}
+
+function put(ledger: Ledger, id: TaskId, { request, args }: NewTask): TaskId {
+  const task: StoredTask = { id, request, life: newLife(request), args };
+  const { createdAt, expiresAt } = request;
+  const ttlMs = expiresAt === undefined ? undefined : expiresAt - createdAt;
+  ledger.put({ task, sequence: ledger.nextSequence(), ttlMs, leaseEnd: undefined, result: undefined });
+  ledger.note("enqueued", task, createdAt);
+  return id;
+}

@@ -1,0 +1,237 @@
+import type { EpochMs } from "../../base/clock.ts";
+import { isKept, type TaskEvent, type TaskEventType } from "../../task/event.ts";
+import { isTerminal, type TaskState } from "../../task/state.ts";
+import type { Payload, StoredTask, TaskId } from "../../task/task.ts";
+import type { NewTask, QueueRecord, StorageSettings, Totals } from "../storage.ts";
+import { EventLog } from "./event-log.ts";
+import { Heap } from "./heap.ts";
+import { SortedIds } from "./sorted-ids.ts";
+
+/** A task as it is between two changes. It never changes itself: an index entry whose version was replaced is stale. */
+export interface Version {
+  readonly task: StoredTask;
+  /** The order tasks were accepted in. */
+  readonly sequence: number;
+  /** The time to live that was asked for; a requeue gives it anew. */
+  readonly ttlMs: number | undefined;
+  /** When the claim of a running task ends. */
+  readonly leaseEnd: EpochMs | undefined;
+  readonly result: Payload | undefined;
+  /** When time alone changes it next: `advance` for unfinished tasks, `prune` for finished ones. */
+  readonly due: EpochMs;
+}
+
+/** A queue with what stands in it. */
+export interface Lane {
+  record: QueueRecord;
+  readonly counts: Map<TaskState, number>;
+  readonly ready: Heap<Version>;
+  /** Who has a dedupe key. */
+  readonly keys: Map<string, TaskId>;
+}
+
+const isReadyBefore = (a: Version, b: Version): boolean =>
+  a.task.request.priority === b.task.request.priority
+    ? a.sequence < b.sequence
+    : a.task.request.priority > b.task.request.priority;
+const isDueBefore = (a: Version, b: Version): boolean => a.due < b.due;
+
+/** Which of two lanes that have ready tasks has the better one. */
+export const isLaneBefore = (a: Lane, b: Lane): boolean =>
+  isReadyBefore(a.ready.peek() as Version, b.ready.peek() as Version);
+
+export const countOf = (lane: Lane, state: TaskState): number => lane.counts.get(state) ?? 0;
+
+/**
+ * All tasks with their indexes, which follow from the tasks alone: `put` and `remove` keep them, and undoing a change
+ * is putting back what was there.
+ */
+export class Ledger {
+  readonly epoch: number;
+  readonly settings: StorageSettings;
+  readonly lanes = new Map<string, Lane>();
+  readonly parked = new Map<string, Set<Version>>();
+  readonly stages = new Map<string, readonly (readonly NewTask[])[]>();
+  readonly events: EventLog;
+  /** What `advance` is for, soonest first. */
+  readonly waiting: Heap<Version>;
+  /** What `prune` is for, soonest first. */
+  readonly finished: Heap<Version>;
+  readonly ids: SortedIds;
+  totals: { -readonly [K in keyof Totals]: Totals[K] };
+  readonly #versions = new Map<TaskId, Version>();
+  readonly #isCurrent = (version: Version): boolean => this.#versions.get(version.task.id) === version;
+  #lastSequence: number;
+  #undo: (() => void)[] = [];
+
+  /** @param earlier what the opening before this one left behind. */
+  constructor(settings: StorageSettings, earlier?: Ledger) {
+    this.settings = settings;
+    this.waiting = new Heap(isDueBefore, this.#isCurrent);
+    this.finished = new Heap(isDueBefore, this.#isCurrent);
+    this.ids = new SortedIds(this.#versions);
+    this.epoch = (earlier?.epoch ?? 0) + 1;
+    this.events = earlier?.events ?? new EventLog();
+    this.totals = earlier?.totals ?? { enqueued: 0, completed: 0, failed: 0, retried: 0, interrupted: 0, late: 0 };
+    this.#lastSequence = earlier?.nextSequence() ?? 0;
+    for (const { record } of earlier?.lanes.values() ?? []) this.lane(record.name).record = record;
+    for (const version of earlier?.versions() ?? []) this.put(version);
+    this.#undo = [];
+  }
+
+  get(id: TaskId): Version | undefined {
+    return this.#versions.get(id);
+  }
+
+  versions(): Iterable<Version> {
+    return this.#versions.values();
+  }
+
+  put({ task, sequence, ttlMs, leaseEnd, result }: Omit<Version, "due">): void {
+    const due = isTerminal(task.life.state)
+      ? Math.min(this.#resultEnd(task, result), this.recordEnd(task))
+      : nextMove(task, leaseEnd);
+    this.#replace(task.id, { task, sequence, ttlMs, leaseEnd, result, due });
+  }
+
+  remove(id: TaskId): void {
+    this.#replace(id, undefined);
+  }
+
+  nextSequence(): number {
+    this.#lastSequence += 1;
+    return this.#lastSequence;
+  }
+
+  /** The queue of this name; it is made where there is none. */
+  lane(name: string): Lane {
+    const known = this.lanes.get(name);
+    if (known !== undefined) return known;
+    const ready = new Heap(isReadyBefore, this.#isCurrent);
+    const lane: Lane = { record: { name, isPaused: false }, counts: new Map(), ready, keys: new Map() };
+    this.lanes.set(name, lane);
+    this.#undo.push(() => this.lanes.delete(name));
+    return lane;
+  }
+
+  configure(lane: Lane, record: QueueRecord): void {
+    const previous = lane.record;
+    lane.record = record;
+    this.#undo.push(() => (lane.record = previous));
+  }
+
+  /** What is gathered under this name; `undefined` forgets it. */
+  stage(name: string, pieces: readonly (readonly NewTask[])[] | undefined): void {
+    const previous = this.stages.get(name);
+    assign(this.stages, name, pieces);
+    this.#undo.push(() => assign(this.stages, name, previous));
+  }
+
+  /** Keeps an event, if the settings say so. */
+  note(
+    type: TaskEventType,
+    { id, request, life }: StoredTask,
+    at: EpochMs,
+    why?: Pick<TaskEvent, "reason" | "error">,
+  ): void {
+    if (!isKept(type, this.settings.events)) return;
+    this.events.append({
+      type,
+      at,
+      taskId: id,
+      name: request.name,
+      queue: request.queue,
+      attempt: life.attempt,
+      ...why,
+    });
+  }
+
+  /** When nothing is left to keep of a finished task. */
+  recordEnd({ request, life }: StoredTask): EpochMs {
+    return (life.finishedAt ?? 0) + Math.max(this.#retentionOf(life.state), request.resultTtlMs ?? 0);
+  }
+
+  /** Does `work`; where it throws, everything is as it was before. */
+  atomically<T>(work: () => T): T {
+    const totals = { ...this.totals };
+    const sequence = this.#lastSequence;
+    const undoEvents = this.events.mark();
+    try {
+      return work();
+    } catch (error) {
+      // Undoing is replacing too, so the list grows while it is worked off.
+      const done = this.#undo;
+      this.#undo = [];
+      for (const undo of done.reverse()) undo();
+      this.totals = totals;
+      this.#lastSequence = sequence;
+      undoEvents();
+      throw error;
+    } finally {
+      this.#undo = [];
+    }
+  }
+
+  #resultEnd({ request, life }: StoredTask, result: Payload | undefined): EpochMs {
+    if (result === undefined) return Number.POSITIVE_INFINITY;
+    return (life.finishedAt ?? 0) + (request.resultTtlMs ?? this.#retentionOf(life.state));
+  }
+
+  #retentionOf(state: TaskState): number {
+    const { completedMs, failedMs } = this.settings.retention;
+    return state === "failed" ? failedMs : completedMs;
+  }
+
+  #replace(id: TaskId, next: Version | undefined): void {
+    const previous = this.#versions.get(id);
+    assign(this.#versions, id, next);
+    if (previous !== undefined) this.#leave(previous);
+    if (next !== undefined) this.#enter(next);
+    if (previous === undefined) this.ids.added(id);
+    else if (next === undefined) this.ids.removed();
+    this.#undo.push(() => this.#replace(id, previous));
+  }
+
+  #enter(version: Version): void {
+    const { id, request, life } = version.task;
+    const lane = this.lane(request.queue);
+    lane.counts.set(life.state, countOf(lane, life.state) + 1);
+    if (life.parked === true) this.#parkedAs(request.name).add(version);
+    else if (life.state === "ready") lane.ready.push(version);
+    if (version.due < Number.POSITIVE_INFINITY) this.#timesOf(life.state).push(version);
+    if (request.dedupeKey !== undefined && !isTerminal(life.state)) lane.keys.set(request.dedupeKey, id);
+  }
+
+  #leave(version: Version): void {
+    const { request, life } = version.task;
+    const lane = this.lane(request.queue);
+    lane.counts.set(life.state, countOf(lane, life.state) - 1);
+    if (life.parked === true) this.#parkedAs(request.name).delete(version);
+    else if (life.state === "ready") lane.ready.forget();
+    if (version.due < Number.POSITIVE_INFINITY) this.#timesOf(life.state).forget();
+    if (request.dedupeKey !== undefined && !isTerminal(life.state)) lane.keys.delete(request.dedupeKey);
+  }
+
+  #timesOf(state: TaskState): Heap<Version> {
+    return isTerminal(state) ? this.finished : this.waiting;
+  }
+
+  #parkedAs(name: string): Set<Version> {
+    let versions = this.parked.get(name);
+    if (versions === undefined) {
+      versions = new Set();
+      this.parked.set(name, versions);
+    }
+    return versions;
+  }
+}
+
+const nextMove = ({ request, life }: StoredTask, leaseEnd: EpochMs | undefined): EpochMs =>
+  life.state === "running"
+    ? (leaseEnd ?? Number.POSITIVE_INFINITY)
+    : Math.min(life.runAt ?? Number.POSITIVE_INFINITY, request.expiresAt ?? Number.POSITIVE_INFINITY);
+
+function assign<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
+}

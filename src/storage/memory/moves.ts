@@ -1,0 +1,40 @@
+import type { EpochMs } from "../../base/clock.ts";
+import type { AttemptFailure, StoredTask, TaskId, TaskLife } from "../../task/task.ts";
+import type { Ledger, Version } from "./ledger.ts";
+
+/** Gives the task a new life, ends its claim where it had one, and keeps the result where one was `made`. */
+export function move(ledger: Ledger, { task, sequence, ttlMs, result }: Version, life: TaskLife, made = result): void {
+  const { id, request, args } = task;
+  ledger.put({ task: { id, request, life, args }, sequence, ttlMs, leaseEnd: undefined, result: made });
+}
+
+/** A life without what only waiting tasks have. */
+export function noLongerWaiting(life: TaskLife): TaskLife {
+  const { runAt: _runAt, parked: _parked, ...rest } = life;
+  return rest;
+}
+
+/** Ends a waiting task whose time to live is over. */
+export function expire(ledger: Ledger, version: Version, now: EpochMs): TaskId {
+  move(ledger, version, { ...noLongerWaiting(version.task.life), state: "expired", finishedAt: now });
+  ledger.note("expired", version.task, now);
+  return version.task.id;
+}
+
+/**
+ * Takes a claim back because nobody will settle it.
+ *
+ * @param attempt what the task's attempt is then.
+ */
+export function interrupt(ledger: Ledger, version: Version, now: EpochMs, attempt: number): void {
+  const { life } = version.task;
+  move(ledger, version, { ...life, state: "ready", attempt, interruptions: life.interruptions + 1 });
+  noteInterruption(ledger, version.task, now);
+}
+
+/** @param task as it was claimed. */
+export function noteInterruption(ledger: Ledger, task: StoredTask, now: EpochMs, failure?: AttemptFailure): void {
+  ledger.totals.interrupted += 1;
+  const error = failure === undefined ? undefined : { error: failure.error };
+  ledger.note("interrupted", task, now, { reason: failure?.reason ?? "interrupted", ...error });
+}

@@ -1,0 +1,126 @@
+import { DuplicateTaskError, TaskBusyError } from "../../base/errors.ts";
+import type { EpochMs } from "../../base/clock.ts";
+import { isTerminal, isWaiting, mayMove, type TaskState } from "../../task/state.ts";
+import type { StoredTask, TaskId } from "../../task/task.ts";
+import type {
+  Advance,
+  Advanced,
+  Cancel,
+  ConfigureQueue,
+  Delete,
+  Prune,
+  Pruned,
+  QueueRecord,
+  Requeue,
+  Unpark,
+} from "../storage.ts";
+import type { Ledger, Version } from "./ledger.ts";
+import { expire, interrupt, move, noLongerWaiting } from "./moves.ts";
+
+export function advance(ledger: Ledger, { now, limit }: Advance): Advanced {
+  const expired: TaskId[] = [];
+  const interrupted: TaskId[] = [];
+  let ready = 0;
+  let done = 0;
+  for (; done < limit; done += 1) {
+    const version = ledger.waiting.peek();
+    if (version === undefined || version.due > now) break;
+    const { id, request, life } = version.task;
+    if (life.state === "running") {
+      // The attempt keeps its number: the old claim's fence must never be current again.
+      interrupt(ledger, version, now, life.attempt);
+      interrupted.push(id);
+    } else if (request.expiresAt !== undefined && request.expiresAt <= now) {
+      expired.push(expire(ledger, version, now));
+    } else {
+      move(ledger, version, { ...noLongerWaiting(life), state: "ready" });
+      ready += 1;
+    }
+  }
+  return { ready, expired, interrupted, hasMore: done === limit };
+}
+
+export const cancel = (ledger: Ledger, { ids, now, reason }: Cancel): (TaskState | undefined)[] =>
+  ids.map((id) => {
+    const version = ledger.get(id);
+    if (version === undefined) return undefined;
+    const { state } = version.task.life;
+    if (isWaiting(state)) {
+      move(ledger, version, { ...noLongerWaiting(version.task.life), state: "cancelled", finishedAt: now, reason });
+      ledger.note("cancelled", version.task, now, { reason });
+    }
+    return state;
+  });
+
+export const requeue = (ledger: Ledger, { ids, now }: Requeue): (TaskState | undefined)[] =>
+  ids.map((id) => {
+    const version = ledger.get(id);
+    if (version === undefined) return undefined;
+    const { state } = version.task.life;
+    if (isTerminal(state) && mayMove(state, "ready")) beginAnew(ledger, version, now);
+    return state;
+  });
+
+export const forget = (ledger: Ledger, { ids, force = false }: Delete): boolean[] =>
+  ids.map((id) => {
+    const version = ledger.get(id);
+    if (version === undefined) return false;
+    if (version.task.life.state === "running" && !force) throw new TaskBusyError(id);
+    ledger.remove(id);
+    return true;
+  });
+
+export function unpark(ledger: Ledger, { name, limit }: Unpark): number {
+  let count = 0;
+  for (const version of ledger.parked.get(name) ?? []) {
+    if (count === limit) break;
+    move(ledger, version, noLongerWaiting(version.task.life));
+    count += 1;
+  }
+  return count;
+}
+
+export function configureQueue(ledger: Ledger, { queue, patch }: ConfigureQueue): QueueRecord {
+  const lane = ledger.lane(queue);
+  const { isPaused, maxSize = null, concurrency = null } = { ...lane.record, ...patch };
+  const record: QueueRecord = {
+    name: queue,
+    isPaused,
+    ...(maxSize === null ? undefined : { maxSize }),
+    ...(concurrency === null ? undefined : { concurrency }),
+  };
+  ledger.configure(lane, record);
+  return record;
+}
+
+export function prune(ledger: Ledger, { now, limit }: Prune): Pruned {
+  let tasks = 0;
+  let results = 0;
+  while (tasks < limit && results < limit) {
+    const version = ledger.finished.peek();
+    if (version === undefined || version.due > now) break;
+    if (ledger.recordEnd(version.task) <= now) {
+      ledger.remove(version.task.id);
+      tasks += 1;
+    } else {
+      ledger.put({ ...version, result: undefined });
+      results += 1;
+    }
+  }
+  const events = ledger.events.dropUntil(now - ledger.settings.retention.eventsMs, limit);
+  return { tasks, results, events, hasMore: tasks === limit || results === limit || events === limit };
+}
+
+function beginAnew(ledger: Ledger, { task: ended, sequence, ttlMs }: Version, now: EpochMs): void {
+  const { dedupeKey, queue } = ended.request;
+  const holder = dedupeKey === undefined ? undefined : ledger.lane(queue).keys.get(dedupeKey);
+  if (holder !== undefined) throw new DuplicateTaskError(holder, `The dedupe key ${JSON.stringify(dedupeKey)}`);
+  const { finishedAt: _finishedAt, reason: _reason, ...life } = ended.life;
+  const task: StoredTask = {
+    ...ended,
+    request: ttlMs === undefined ? ended.request : { ...ended.request, expiresAt: now + ttlMs },
+    life: { ...life, state: "ready", failures: 0, crashes: 0, interruptions: 0 },
+  };
+  ledger.put({ task, sequence, ttlMs, leaseEnd: undefined, result: undefined });
+  ledger.note("requeued", task, now);
+}

@@ -1,0 +1,52 @@
+import type { StoredTask } from "../task/task.ts";
+
+/**
+ * How many tasks travel to a worker together. Short ones go many to a message, because a message costs more than they
+ * do; ones of a millisecond and more go one by one. So no batch keeps a worker, and what waits behind it, for longer
+ * than about `batchMs`, while what a message costs stays small against the work in it.
+ */
+export const batchMs = 1;
+export const largestBatch = 128;
+
+/** Below this a second batch waits at the worker, so that it never runs dry; above, tasks stay where any worker can take them. */
+export const prefetchBelowMs = 2;
+
+/** What is known about a name that never ran: enough to go alone. */
+const unknownMs = batchMs;
+const weight = 0.2;
+
+/** Learns how long the tasks of each name take. */
+export class Durations {
+  readonly #means = new Map<string, number>();
+  #meanOfAll = unknownMs;
+
+  learn(name: string, durationMs: number): void {
+    const mean = this.#means.get(name);
+    this.#means.set(name, mean === undefined ? durationMs : mean + weight * (durationMs - mean));
+    this.#meanOfAll += weight * (durationMs - this.#meanOfAll);
+  }
+
+  /** The size of a batch of such tasks as ran lately. */
+  typicalBatch(): number {
+    return Math.min(largestBatch, Math.max(1, Math.floor(batchMs / Math.max(this.#meanOfAll, batchMs / largestBatch))));
+  }
+
+  of(name: string): number {
+    return this.#means.get(name) ?? unknownMs;
+  }
+}
+
+/** How many tasks from the head of `tasks` make the next batch. At least one. */
+export function nextBatch(tasks: readonly StoredTask[], from: number, durations: Durations): { size: number; estimateMs: number } {
+  let size = 0;
+  let estimateMs = 0;
+  for (let at = from; at < tasks.length && size < largestBatch; at++) {
+    const task = tasks[at];
+    if (task === undefined) break;
+    const duration = durations.of(task.request.name);
+    if (size > 0 && estimateMs + duration > batchMs) break;
+    estimateMs += duration;
+    size++;
+  }
+  return { size, estimateMs };
+}

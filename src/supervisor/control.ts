@@ -1,0 +1,115 @@
+import type { Self } from "../actor/actor.ts";
+import { TaskBusyError } from "../base/errors.ts";
+import { isWaiting, type TaskState } from "../task/state.ts";
+import type { TaskId } from "../task/task.ts";
+import { retryWaitingForRoom } from "./enqueueing.ts";
+import type { QueueMessage } from "./protocol.ts";
+import { becameReady, commit, drained, forgetFrom, type Inbox, type QueueState } from "./queue-state.ts";
+
+/** How many tasks a purge deletes in one transaction. */
+const purgeStep = 500;
+
+export function cancelTasks(
+  state: QueueState,
+  { ids, reason, running, graceMs, reply }: Extract<QueueMessage, { type: "cancel" }>,
+  self: Self<Inbox>,
+): void {
+  commit(
+    state,
+    self,
+    [{ type: "cancel", ids, now: self.clock.now(), reason }],
+    ([found]) => {
+      const cancelled = ids.filter((_, index) => isFoundWaiting(found[index]));
+      state.waiters.deliver(cancelled.map((id) => ({ id, state: "cancelled", attempt: 0, reason })));
+      if (cancelled.length > 0) {
+        forgetFrom(state, self.clock.now() + state.retention.completedMs);
+        retryWaitingForRoom(state, self);
+        drained(state, self);
+      }
+      const answers = ids.map((id, index) => {
+        if (isFoundWaiting(found[index])) return true;
+        if (found[index] !== "running" || running === "no") return false;
+        return stopRunning(state, id, reason, running, graceMs);
+      });
+      void Promise.all(answers).then(reply, reply.reject);
+    },
+    reply.reject,
+  );
+}
+
+const isFoundWaiting = (state: TaskState | undefined): boolean => state !== undefined && isWaiting(state);
+
+/** Resolves when the task has ended: whether it was cancelled, or had finished before it noticed. */
+function stopRunning(state: QueueState, id: TaskId, reason: string, mode: "signal" | "terminate", graceMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const stop = state.stops.get(id) ?? { cause: { type: "cancel", reason } as const, replies: [] };
+    stop.replies.push(resolve);
+    state.stops.set(id, stop);
+    state.dispatcher().tell({ type: "stop", id, reason, mode, graceMs });
+  });
+}
+
+export function requeueTasks(state: QueueState, { ids, reply }: Extract<QueueMessage, { type: "requeue" }>, self: Self<Inbox>): void {
+  becameReady(state);
+  commit(
+    state,
+    self,
+    [{ type: "requeue", ids, now: self.clock.now() }],
+    ([found]) => {
+      reply(found);
+      self.tell({ type: "advance" });
+    },
+    reply.reject,
+  );
+}
+
+export function deleteTasks(state: QueueState, { ids, force, reply }: Extract<QueueMessage, { type: "delete" }>, self: Self<Inbox>): void {
+  commit(
+    state,
+    self,
+    [{ type: "delete", ids, now: self.clock.now(), force }],
+    ([found]) => {
+      reply(found);
+      state.waiters.deliver(ids.map((id) => ({ id, state: "unknown", attempt: 0 })));
+      // What still runs is told to stop; its outcome will not count.
+      if (force) for (const id of ids) state.dispatcher().tell({ type: "stop", id, reason: "deleted", mode: "terminate", graceMs: 100 });
+      retryWaitingForRoom(state, self);
+      drained(state, self);
+    },
+    reply.reject,
+  );
+}
+
+/** Deletes what matches, a page at a time, so that other work goes on in between. Running tasks are left alone. */
+export function purge(state: QueueState, { query, reply }: Extract<QueueMessage, { type: "purge" }>, self: Self<Inbox>): void {
+  let deleted = 0;
+  const next = (cursor: string | undefined): void => {
+    self.pipe(
+      state.storage.list({ ...query, limit: purgeStep, ...(cursor === undefined ? {} : { cursor }) }),
+      (page) => ({
+        type: "committed",
+        next: () => {
+          const ids = page.tasks.filter(({ life }) => life.state !== "running").map(({ id }) => id);
+          commit(
+            state,
+            self,
+            [{ type: "delete", ids, now: self.clock.now() }],
+            ([found]) => {
+              deleted += found.filter(Boolean).length;
+              state.waiters.deliver(ids.filter((_, index) => found[index]).map((id) => ({ id, state: "unknown", attempt: 0 })));
+              if (page.cursor === undefined) {
+                reply(deleted);
+                retryWaitingForRoom(state, self);
+                drained(state, self);
+              } else next(page.cursor);
+            },
+            // One of them was claimed since the page was read: it is read again, and spared.
+            (error) => (error instanceof TaskBusyError ? next(cursor) : reply.reject(error)),
+          );
+        },
+      }),
+      (error) => ({ type: "committed", next: () => reply.reject(error) }),
+    );
+  };
+  next(undefined);
+}

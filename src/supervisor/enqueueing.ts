@@ -1,0 +1,71 @@
+import type { Self } from "../actor/actor.ts";
+import { QueueFullError } from "../base/errors.ts";
+import { retryLeases } from "./leases.ts";
+import type { QueueMessage } from "./protocol.ts";
+import { becameReady, commit, wakeBy, type Inbox, type QueueState, type WaitingForRoom } from "./queue-state.ts";
+
+type Enqueue = Extract<QueueMessage, { type: "enqueue" }>;
+type Publish = Extract<QueueMessage, { type: "publish" }>;
+
+export function enqueueTasks(state: QueueState, message: Enqueue, self: Self<Inbox>): void {
+  const { tasks, sink, reply } = message;
+  becameReady(state);
+  // Before the commit: the end of a task may be known in the very turn in which it is acknowledged.
+  if (sink !== undefined) for (const { id } of tasks) state.waiters.add(id, sink);
+  commit(
+    state,
+    self,
+    [{ type: "enqueue", tasks }],
+    ([ids]) => {
+      reply(ids);
+      retryLeases(state);
+      let dueAt = Number.POSITIVE_INFINITY;
+      for (const { request } of tasks) {
+        dueAt = Math.min(dueAt, request.runAt ?? dueAt, request.expiresAt ?? dueAt);
+      }
+      if (dueAt < Number.POSITIVE_INFINITY) wakeBy(state, self, dueAt);
+      // A task that was not stored, because its key is taken, ends nothing; its waiter asks for the other one.
+      if (sink !== undefined) ids.forEach((id, index) => id !== tasks[index]?.id && forgetWaiter(state, message, index));
+    },
+    (error) => {
+      if (sink !== undefined) for (const { id } of tasks) state.waiters.remove(id, sink);
+      refused(state, message, error);
+    },
+  );
+}
+
+function forgetWaiter(state: QueueState, { tasks, sink }: Enqueue, index: number): void {
+  const task = tasks[index];
+  if (task !== undefined && sink !== undefined) state.waiters.remove(task.id, sink);
+}
+
+export function publishStage(state: QueueState, message: Publish, self: Self<Inbox>): void {
+  const { stage, how, reply } = message;
+  becameReady(state);
+  commit(
+    state,
+    self,
+    [{ type: "publish", stage, how }],
+    () => {
+      reply();
+      retryLeases(state);
+      self.tell({ type: "advance" });
+    },
+    (error) => refused(state, message, error),
+  );
+}
+
+/** A full queue turns new tasks away, or keeps their callers waiting, as they asked. */
+function refused(state: QueueState, message: WaitingForRoom, error: unknown): void {
+  if (error instanceof QueueFullError && message.onFull === "wait") state.waitingForRoom.push(message);
+  else message.reply.reject(error);
+}
+
+/** Tries those again that wait for room in a full queue, in the order they came in. */
+export function retryWaitingForRoom(state: QueueState, self: Self<Inbox>): void {
+  if (state.waitingForRoom.length === 0) return;
+  for (const message of state.waitingForRoom.splice(0)) {
+    if (message.type === "enqueue") enqueueTasks(state, message, self);
+    else publishStage(state, message, self);
+  }
+}

@@ -1,0 +1,125 @@
+import type { Reply } from "../actor/actor.ts";
+import type { EpochMs } from "../base/clock.ts";
+import type { AttemptReport } from "../executor/executor.ts";
+import type { QueueSettings, NewTask, QueueRecord, TaskQuery } from "../storage/storage.ts";
+import type { TaskState } from "../task/state.ts";
+import type { Fence, Payload, StoredTask, TaskError, TaskId } from "../task/task.ts";
+
+/*
+ * Everything the actors say to each other. Commands are imperative, facts are in the past tense; a message with a
+ * `reply` is an ask.
+ */
+
+/** How a task ended, for those who wait for it. */
+export interface TaskOutcome {
+  readonly id: TaskId;
+  /** `"unknown"`: there is no such task, or it was deleted. */
+  readonly state: TaskState | "unknown";
+  readonly attempt: number;
+  readonly result?: Payload;
+  readonly reason?: string;
+  readonly error?: TaskError;
+}
+
+/** Who waits: told once about each task it asked for, in batches. */
+export interface OutcomeSink {
+  deliver(outcomes: readonly TaskOutcome[]): void;
+}
+
+/** A task that was taken by hand, to be settled before its lease ends. */
+export interface LeasedTask {
+  readonly task: StoredTask;
+  readonly fence: Fence;
+  readonly until: EpochMs;
+}
+
+/** What to do about a task that is running: nothing, ask it to stop, or stop it. */
+export type StopMode = "no" | "signal" | "terminate";
+
+/** What `drain` did not wait for. */
+export interface DrainReport {
+  readonly paused: number;
+  readonly parked: number;
+  readonly scheduled: number;
+  readonly blocked: number;
+}
+
+/** To the queue actor. Commands come from the bridge, facts from the dispatcher. */
+export type QueueMessage =
+  | {
+      readonly type: "enqueue";
+      readonly tasks: readonly NewTask[];
+      readonly onFull: "error" | "wait";
+      /** Told about the ends of these tasks, without having to ask. */
+      readonly sink?: OutcomeSink;
+      readonly reply: Reply<readonly (TaskId | undefined)[]>;
+    }
+  | { readonly type: "stage"; readonly stage: string; readonly tasks: readonly NewTask[]; readonly reply: Reply<void> }
+  | {
+      readonly type: "publish";
+      readonly stage: string;
+      readonly how: "appear" | "drop";
+      readonly onFull: "error" | "wait";
+      readonly reply: Reply<void>;
+    }
+  | { readonly type: "wait"; readonly ids: readonly TaskId[]; readonly sink: OutcomeSink }
+  | { readonly type: "stopWaiting"; readonly ids: readonly TaskId[]; readonly sink: OutcomeSink }
+  | {
+      readonly type: "cancel";
+      readonly ids: readonly TaskId[];
+      readonly reason: string;
+      readonly running: StopMode;
+      readonly graceMs: number;
+      readonly reply: Reply<readonly boolean[]>;
+    }
+  | { readonly type: "requeue"; readonly ids: readonly TaskId[]; readonly reply: Reply<readonly (TaskState | undefined)[]> }
+  | { readonly type: "delete"; readonly ids: readonly TaskId[]; readonly force: boolean; readonly reply: Reply<readonly boolean[]> }
+  | { readonly type: "configureQueue"; readonly queue: string; readonly patch: QueueSettings; readonly reply: Reply<QueueRecord> }
+  /** Deletes what matches and is not running. Replies with how many. */
+  | { readonly type: "purge"; readonly query: Omit<TaskQuery, "limit" | "cursor">; readonly reply: Reply<number> }
+  | {
+      readonly type: "lease";
+      readonly queues: readonly string[];
+      readonly leaseMs: number;
+      readonly waitMs: number;
+      /** `auto`: completed in the same transaction. */
+      readonly ack: "manual" | "auto";
+      /** The encoded result of a task that gives none. */
+      readonly noResult: Payload;
+      readonly reply: Reply<LeasedTask | undefined>;
+    }
+  /** Ends, or with `until` prolongs, a lease. Replies whether it was still held. */
+  | { readonly type: "endLease"; readonly task: StoredTask; readonly fence: Fence; readonly end: LeaseEnd; readonly reply: Reply<boolean> }
+  | { readonly type: "drain"; readonly reply: Reply<DrainReport> }
+  /** Claims nothing more; what is claimed goes on. */
+  | { readonly type: "stopClaiming"; readonly reply: Reply<void> }
+  /** The dispatcher has started: it runs these, and has room for so many more. */
+  | { readonly type: "dispatcherStarted"; readonly running: ReadonlySet<TaskId>; readonly wanted: number }
+  | { readonly type: "attemptsEnded"; readonly ended: readonly EndedAttempt[]; readonly wanted: number };
+
+export type LeaseEnd =
+  | { readonly type: "ack"; readonly result: Payload }
+  | { readonly type: "nack"; readonly error: TaskError; readonly delayMs?: number }
+  | { readonly type: "release" }
+  | { readonly type: "extend"; readonly leaseMs: number };
+
+/** A report, with the task it is about. */
+export interface EndedAttempt {
+  readonly task: StoredTask;
+  readonly report: AttemptReport;
+  /** It was told to stop because it had taken longer than this. */
+  readonly timedOutMs?: number;
+}
+
+/** To the dispatcher. */
+export type DispatcherMessage =
+  | { readonly type: "run"; readonly tasks: readonly StoredTask[] }
+  | { readonly type: "stop"; readonly id: TaskId; readonly reason: string; readonly mode: StopMode; readonly graceMs: number }
+  /** Starts nothing more; replies when nothing runs, with what it had not started given back to the queue. */
+  | { readonly type: "finish"; readonly reply: Reply<void> };
+
+/** To the sweeper. */
+export type SweeperMessage =
+  /** Something is to be forgotten then; maybe earlier than it thinks. */
+  | { readonly type: "forgetFrom"; readonly at: EpochMs }
+  | { readonly type: "sweep"; readonly reply: Reply<{ tasks: number; results: number; events: number }> };

@@ -1,0 +1,52 @@
+import { afterEach, beforeEach, describe } from "vitest";
+import { type CreateFixture, Bench } from "./storage/bench.ts";
+import { claiming } from "./storage/claiming.ts";
+import { counting } from "./storage/counting.ts";
+import { deduplicating } from "./storage/deduplicating.ts";
+import { ending } from "./storage/ending.ts";
+import { enqueueing } from "./storage/enqueueing.ts";
+import { events } from "./storage/events.ts";
+import { intervening } from "./storage/intervening.ts";
+import { leasing } from "./storage/leasing.ts";
+import { obeying } from "./storage/laws.ts";
+import { comparing } from "./storage/model.ts";
+import { parking } from "./storage/parking.ts";
+import { pruning } from "./storage/pruning.ts";
+import { queueing } from "./storage/queueing.ts";
+import { reading } from "./storage/reading.ts";
+import { reopening } from "./storage/reopening.ts";
+import { staging } from "./storage/staging.ts";
+import { waiting } from "./storage/waiting.ts";
+
+export type { StorageFixture } from "./storage/bench.ts";
+
+/** What every storage does; see src/storage/storage.ts for the contract in words. */
+export function describeStorage(name: string, create: CreateFixture): void {
+  describe(`${name} as a storage`, () => {
+    const bench = new Bench(create);
+    beforeEach(() => bench.start());
+    afterEach(() => bench.dispose());
+
+    describe("enqueue", () => enqueueing(bench));
+    describe("dedupe keys", () => deduplicating(bench));
+    describe("claim", () => claiming(bench));
+    describe("settle", () => ending(bench));
+    describe("park and unpark", () => parking(bench));
+    describe("advance", () => waiting(bench));
+    describe("leases", () => leasing(bench));
+    describe("cancel, requeue, delete", () => intervening(bench));
+    describe("stage and publish", () => staging(bench));
+    describe("queues", () => queueing(bench));
+    describe("get, list, result", () => reading(bench));
+    describe("counts", () => counting(bench));
+    describe("events", () => events(bench));
+    describe("prune", () => pruning(bench));
+    describe("open and close", () => reopening(bench));
+    describe("any sequence of changes", () => obeying(create));
+  });
+}
+
+/** The storage answers whatever is asked as the memory storage does. */
+export function describeStorageModel(name: string, create: CreateFixture): void {
+  describe(`${name} beside the memory storage`, () => comparing(create));
+}

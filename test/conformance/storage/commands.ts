@@ -1,0 +1,342 @@
+import fc from "fast-check";
+import { DuplicateTaskError, QueueFullError, TaskBusyError } from "../../../src/base/errors.ts";
+import type {
+  Advanced,
+  AttemptEnd,
+  Change,
+  Claimed,
+  NewTask,
+  OnConflict,
+  Pruned,
+  QueueSettings,
+  Storage,
+} from "../../../src/storage/storage.ts";
+import type { StoredTask, TaskId } from "../../../src/task/task.ts";
+import { aTask, birth, someBytes } from "../../support/tasks.ts";
+import { aFailure } from "./bench.ts";
+
+/** A new task, with lengths of time from the moment it is made. */
+interface Draft {
+  readonly queue: string;
+  readonly priority: number;
+  readonly name: string;
+  readonly delay: number | undefined;
+  readonly ttl: number | undefined;
+  readonly resultTtlMs: number | undefined;
+  readonly dedupeKey: string | undefined;
+  readonly onConflict: OnConflict | undefined;
+  /** Takes an id that is known, instead of a new one. */
+  readonly knownId: number | undefined;
+}
+
+type EndKind = "completed" | "failed" | "retrying" | "cancelled" | "interrupted" | "unstarted" | "parked";
+
+interface Ending {
+  readonly pick: number;
+  readonly kind: EndKind;
+  readonly isStarted: boolean;
+  /** Ends a claim that is over already. */
+  readonly isLate: boolean;
+}
+
+/** A change in which tasks are meant by number, so that it makes sense whatever happened before. */
+export type Command =
+  | { readonly type: "enqueue" | "stage"; readonly drafts: readonly Draft[] }
+  | {
+      readonly type: "claim";
+      readonly limit: number;
+      readonly lease: number | undefined;
+      readonly queues: string[] | undefined;
+    }
+  | { readonly type: "settle"; readonly endings: readonly Ending[] }
+  | { readonly type: "extend"; readonly pick: number; readonly isLate: boolean; readonly lease: number }
+  | { readonly type: "advance" | "prune"; readonly limit: number }
+  | { readonly type: "cancel" | "requeue"; readonly picks: readonly number[] }
+  | { readonly type: "delete"; readonly picks: readonly number[]; readonly force: boolean }
+  | { readonly type: "unpark"; readonly name: string; readonly limit: number }
+  | { readonly type: "publish"; readonly how: "appear" | "drop" }
+  | { readonly type: "configureQueue"; readonly queue: string; readonly patch: QueueSettings };
+
+export type Step =
+  | { readonly type: "commit"; readonly commands: readonly Command[] }
+  | { readonly type: "wait"; readonly ms: number }
+  | { readonly type: "reopen" };
+
+const perhaps = <T>(arbitrary: fc.Arbitrary<T>, freq = 2) => fc.option(arbitrary, { nil: undefined, freq });
+const queue = fc.constantFrom("x", "y", "z");
+const name = fc.constantFrom("mail", "sum");
+const pick = fc.nat(1_000);
+const picks = fc.array(pick, { minLength: 1, maxLength: 3 });
+
+const draft: fc.Arbitrary<Draft> = fc.record({
+  queue,
+  priority: fc.integer({ min: -1, max: 1 }),
+  name,
+  delay: perhaps(fc.integer({ min: 0, max: 40 }), 1),
+  ttl: perhaps(fc.integer({ min: 1, max: 60 }), 1),
+  resultTtlMs: perhaps(fc.constantFrom(5, 2_000), 1),
+  dedupeKey: perhaps(fc.constantFrom("k", "l"), 1),
+  onConflict: perhaps(fc.constantFrom("error", "skip", "return", "replace"), 4),
+  knownId: fc
+    .option(pick, { nil: undefined, freq: 20 })
+    .map((id) => (id !== undefined && id % 20 === 0 ? id : undefined)),
+});
+
+const ending: fc.Arbitrary<Ending> = fc.record({
+  pick,
+  kind: fc.constantFrom("completed", "failed", "retrying", "cancelled", "interrupted", "unstarted", "parked"),
+  isStarted: fc.boolean(),
+  isLate: fc.nat(9).map((n) => n === 0),
+});
+
+const limitOrNone = (min: number, max: number) => fc.option(fc.integer({ min, max }), { nil: null, freq: 1 });
+
+const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
+  fc.oneof(
+    { weight: 6, arbitrary: fc.record({ type: fc.constant("enqueue"), drafts: fc.array(draft, { maxLength: 5 }) }) },
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        type: fc.constant("claim"),
+        limit: fc.nat(4),
+        lease: perhaps(fc.integer({ min: 1, max: 30 }), 1),
+        queues: fc.option(fc.subarray(["x", "y", "z"]), { nil: undefined, freq: 1 }),
+      }),
+    },
+    {
+      weight: 5,
+      arbitrary: fc.record({ type: fc.constant("settle"), endings: fc.array(ending, { minLength: 1, maxLength: 3 }) }),
+    },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("extend"), pick, isLate: fc.boolean(), lease: fc.nat(40) }) },
+    { weight: 3, arbitrary: fc.record({ type: fc.constant("advance"), limit }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("prune"), limit }) },
+    { weight: 2, arbitrary: fc.record({ type: fc.constantFrom("cancel", "requeue"), picks }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("delete"), picks, force: fc.boolean() }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("unpark"), name, limit }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ type: fc.constant("stage"), drafts: fc.array(draft, { minLength: 1, maxLength: 3 }) }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ type: fc.constant("publish"), how: fc.constantFrom("appear", "appear", "drop") }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        type: fc.constant("configureQueue"),
+        queue,
+        patch: fc.record(
+          { isPaused: fc.nat(2).map((n) => n === 0), maxSize: limitOrNone(2, 9), concurrency: limitOrNone(0, 3) },
+          { requiredKeys: [] },
+        ),
+      }),
+    },
+  ) as fc.Arbitrary<Command>;
+
+/** Steps of a life of a storage. @param limit of `advance`, `prune` and `unpark`. */
+export const someSteps = (limit: fc.Arbitrary<number>): fc.Arbitrary<Step[]> => {
+  const command = aCommand(limit);
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 12, arbitrary: command.map((only): Step => ({ type: "commit", commands: [only] })) },
+    {
+      weight: 3,
+      arbitrary: fc
+        .array(command, { minLength: 2, maxLength: 4 })
+        .map((commands): Step => ({ type: "commit", commands })),
+    },
+    { weight: 4, arbitrary: fc.record({ type: fc.constant("wait"), ms: fc.constantFrom(1, 5, 20, 60, 1_000) }) },
+    { weight: 1, arbitrary: fc.constant<Step>({ type: "reopen" }) },
+  );
+  return fc.array(step, { minLength: 1, maxLength: 50, size: "max" });
+};
+
+interface Claim {
+  readonly task: StoredTask;
+  /** In which opening, counted from 0. */
+  readonly opening: number;
+}
+
+/** What is known from outside of a storage: enough to make the next changes, and to judge the answers. */
+export class World {
+  now = birth;
+  opening = 0;
+  /** Tasks that were deleted or pruned. */
+  removed = 0;
+  readonly claims = new Map<TaskId, Claim>();
+  /** When tasks were accepted, as far as claims are concerned. */
+  readonly order = new Map<TaskId, number>();
+  /** Attempts whose lease ran out, as `id/opening/attempt`. */
+  readonly lapsed = new Set<string>();
+  readonly #ids: TaskId[] = [];
+  readonly #over: Claim[] = [];
+  #made = 0;
+  #stage = 0;
+
+  /** @param epochs of the storage's openings. */
+  changeOf(command: Command, epochs: readonly number[]): Change {
+    const { now } = this;
+    switch (command.type) {
+      case "enqueue":
+        return { type: "enqueue", tasks: command.drafts.map((draft) => this.#taskOf(draft)) };
+      case "stage": {
+        // A priority of its own: where staged tasks stand among others of their priority is left open.
+        const own = { priority: 100 + this.#stage, dedupeKey: undefined, knownId: undefined };
+        const tasks = command.drafts.map((draft) => this.#taskOf({ ...draft, ...own }));
+        return { type: "stage", stage: `stage-${this.#stage}`, tasks };
+      }
+      case "publish":
+        return { ...command, stage: `stage-${this.#stage}` };
+      case "claim": {
+        const { limit, lease, queues } = command;
+        const until = lease === undefined ? {} : { until: now + lease };
+        return { type: "claim", limit, now, owner: "world", ...until, ...(queues === undefined ? {} : { queues }) };
+      }
+      case "settle":
+        return {
+          type: "settle",
+          now,
+          settlements: command.endings.map(({ pick, kind, isStarted, isLate }) => {
+            const { id, fence, task } = this.#claimAt(pick, isLate, epochs);
+            const measures = isStarted ? { startedAt: now, durationMs: 0.5, workerId: "thread-1" } : {};
+            return { id, fence, end: endOf(kind, task, now), ...measures };
+          }),
+        };
+      case "extend": {
+        const { id, fence } = this.#claimAt(command.pick, command.isLate, epochs);
+        return { type: "extend", leases: [{ id, fence }], until: now + command.lease };
+      }
+      case "cancel":
+        return { type: "cancel", ids: command.picks.map((pick) => this.#idAt(pick)), now, reason: "not wanted" };
+      case "requeue":
+        return { type: "requeue", ids: command.picks.map((pick) => this.#idAt(pick)), now };
+      case "delete":
+        return { type: "delete", ids: command.picks.map((pick) => this.#idAt(pick)), now, force: command.force };
+      case "advance":
+      case "prune":
+        return { ...command, now };
+      case "unpark":
+      case "configureQueue":
+        return command;
+    }
+  }
+
+  /** Takes in what a storage did. */
+  learn(changes: readonly Change[], answers: readonly unknown[]): void {
+    changes.forEach((change, index) => this.#learnOne(change, answers[index]));
+  }
+
+  reopened(): void {
+    for (const id of [...this.claims.keys()]) this.#end(id);
+    this.opening += 1;
+  }
+
+  #learnOne(change: Change, answer: unknown): void {
+    switch (change.type) {
+      case "claim":
+        for (const task of (answer as Claimed).tasks) this.claims.set(task.id, { task, opening: this.opening });
+        return;
+      case "settle":
+        change.settlements.forEach(({ id }, at) => (answer as boolean[])[at] === true && this.#end(id));
+        return;
+      case "advance":
+        for (const id of (answer as Advanced).interrupted) {
+          this.lapsed.add(`${id}/${this.opening}/${this.claims.get(id)?.task.life.attempt}`);
+          this.#end(id);
+        }
+        return;
+      case "delete":
+        this.removed += (answer as boolean[]).filter(Boolean).length;
+        change.ids.forEach((id, at) => (answer as boolean[])[at] === true && this.#end(id));
+        return;
+      case "prune":
+        this.removed += (answer as Pruned).tasks;
+        return;
+      case "enqueue":
+        change.tasks.forEach(({ id, onConflict }, at) => {
+          const stored = (answer as (TaskId | undefined)[])[at];
+          if (stored !== undefined && (stored === id || onConflict === "replace")) this.#accepted(stored);
+        });
+        return;
+      case "publish":
+        for (const id of answer as TaskId[]) this.#accepted(id);
+        this.#stage += 1;
+        return;
+    }
+  }
+
+  #accepted(id: TaskId): void {
+    this.order.set(id, this.order.size === 0 ? 1 : Math.max(...this.order.values()) + 1);
+    for (const lapsed of this.lapsed) if (lapsed.startsWith(`${id}/`)) this.lapsed.delete(lapsed);
+    if (!this.#ids.includes(id)) this.#ids.push(id);
+  }
+
+  #end(id: TaskId): void {
+    const claim = this.claims.get(id);
+    if (claim !== undefined) this.#over.push(claim);
+    this.claims.delete(id);
+  }
+
+  #idAt = (pick: number): TaskId => this.#ids[pick % this.#ids.length] ?? "nobody";
+
+  #claimAt(pick: number, isLate: boolean, epochs: readonly number[]) {
+    const claims = isLate ? this.#over : [...this.claims.values()];
+    const { task, opening } = claims[pick % claims.length] ?? { task: nobody, opening: this.opening };
+    return { id: task.id, task, fence: { epoch: epochs[opening] ?? 0, attempt: task.life.attempt } };
+  }
+
+  #taskOf({ queue, priority, name, delay, ttl, resultTtlMs, dedupeKey, onConflict, knownId }: Draft): NewTask {
+    this.#made += 1;
+    // Neither rising nor falling, so that order of id and order of enqueueing are told apart.
+    const fresh = `task-${(this.#made * 7) % 10}-${String(this.#made).padStart(4, "0")}`;
+    return aTask({
+      id: knownId === undefined || this.#ids.length === 0 ? fresh : this.#idAt(knownId),
+      args: someBytes(this.#made % 256),
+      createdAt: this.now,
+      queue,
+      priority,
+      name,
+      ...(delay === undefined ? {} : { runAt: this.now + delay }),
+      ...(ttl === undefined ? {} : { expiresAt: this.now + ttl }),
+      ...(resultTtlMs === undefined ? {} : { resultTtlMs }),
+      ...(dedupeKey === undefined ? {} : { dedupeKey }),
+      ...(onConflict === undefined ? {} : { onConflict }),
+    });
+  }
+}
+
+const nobody: StoredTask = {
+  ...aTask({ id: "nobody" }),
+  life: { state: "running", attempt: 1, failures: 0, crashes: 0, interruptions: 0, failed: [] },
+};
+
+function endOf(kind: EndKind, { life }: StoredTask, now: number): AttemptEnd {
+  const { attempt, failures, crashes, interruptions } = life;
+  const failed = { failure: aFailure(attempt, now), failures: failures + 1, crashes, interruptions };
+  switch (kind) {
+    case "completed":
+      return { to: "completed", result: someBytes(attempt) };
+    case "failed":
+      return { to: "failed", reason: "error", ...failed };
+    case "retrying":
+      return { to: "retrying", runAt: now + 10, ...failed };
+    case "cancelled":
+      return { to: "cancelled", reason: "stopped" };
+    case "interrupted":
+      return { to: "ready", cause: "interrupted", failures, crashes, interruptions: interruptions + 1 };
+    case "unstarted":
+    case "parked":
+      return { to: "ready", cause: kind };
+  }
+}
+
+/** The answers to `changes`, or "refused". */
+export async function ask(storage: Storage, changes: readonly Change[]): Promise<readonly unknown[] | "refused"> {
+  try {
+    return await storage.commit(changes);
+  } catch (error) {
+    const isRefusal = [DuplicateTaskError, QueueFullError, TaskBusyError].some((kind) => error instanceof kind);
+    if (isRefusal) return "refused";
+    throw error;
+  }
+}

@@ -1,0 +1,229 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import type { Advanced, Change, Claimed, Counts, QueueRecord, Storage } from "../../../src/storage/storage.ts";
+import type { TaskEvent } from "../../../src/task/event.ts";
+import { firstStates, isTerminal, moves, type TaskState } from "../../../src/task/state.ts";
+import type { StoredTask, TaskId } from "../../../src/task/task.ts";
+import { allOf, type CreateFixture, idsOf, someSettings } from "./bench.ts";
+import { ask, someSteps, World } from "./commands.ts";
+
+/** Everything that can be seen of a storage. */
+export interface Sight {
+  readonly tasks: readonly StoredTask[];
+  readonly counts: Counts;
+  readonly parked: ReadonlyMap<string, number>;
+  readonly queues: readonly QueueRecord[];
+  readonly nextDue: { readonly advance?: number; readonly prune?: number };
+  readonly events: readonly TaskEvent[];
+  readonly results: readonly (readonly [TaskId, readonly number[]])[];
+}
+
+export async function look(storage: Storage): Promise<Sight> {
+  const tasks = await allOf(storage);
+  const results: [TaskId, number[]][] = [];
+  for (const { id } of tasks) {
+    const result = await storage.result(id);
+    if (result !== undefined) results.push([id, Array.from(result)]);
+  }
+  return {
+    tasks: tasks.map((task) => ({ ...task, args: Uint8Array.from(task.args) })),
+    counts: await storage.counts(),
+    parked: await storage.parked(),
+    queues: [...(await storage.queues())].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    nextDue: await storage.nextDue(),
+    events: await storage.events({ limit: 1_000 }),
+    results,
+  };
+}
+
+export function obeying(create: CreateFixture): void {
+  it("leaves the storage in order", { timeout: 300_000 }, async () => {
+    const limit = fc.constantFrom(1, 3, 1_000);
+    await fc.assert(
+      fc.asyncProperty(someSteps(limit), async (steps) => {
+        const fixture = await create();
+        try {
+          let { storage } = fixture;
+          const world = new World();
+          const epochs = [(await storage.open(someSettings)).epoch];
+          let before = await look(storage);
+          for (const step of steps) {
+            if (step.type === "wait") {
+              world.now += step.ms;
+              continue;
+            }
+            let changes: readonly Change[] = [];
+            let answers: readonly unknown[] | "refused" = [];
+            if (step.type === "reopen") {
+              storage = await fixture.reopen();
+              const { epoch, interrupted } = await storage.open({ ...someSettings, now: world.now });
+              expect(interrupted).toBe(world.claims.size);
+              expect(epoch).toBeGreaterThan(epochs.at(-1) ?? 0);
+              epochs.push(epoch);
+              world.reopened();
+            } else {
+              changes = step.commands.map((command) => world.changeOf(command, epochs));
+              answers = await ask(storage, changes);
+            }
+            const after = await look(storage);
+            if (answers === "refused") {
+              expect(after).toEqual(before);
+              continue;
+            }
+            const [change] = changes;
+            if (changes.length === 1 && change?.type === "claim") {
+              judgeClaim(world, change, answers[0] as Claimed, before, after);
+            }
+            if (changes.length === 1 && change?.type === "advance" && !(answers[0] as Advanced).hasMore) {
+              expect(after.nextDue.advance ?? Number.POSITIVE_INFINITY).toBeGreaterThan(world.now);
+            }
+            const claimed = claimedIn(changes, answers);
+            expect(
+              claimed.filter(({ id, life }) => world.lapsed.has(`${id}/${world.opening}/${life.attempt}`)),
+            ).toEqual([]);
+            world.learn(changes, answers);
+            judgeMoves(changes, answers, before, after);
+            judgeSizes(changes, before, after);
+            judgeSight(world, after);
+            before = after;
+          }
+        } finally {
+          await fixture.dispose();
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+}
+
+const claimedIn = (changes: readonly Change[], answers: readonly unknown[]): StoredTask[] =>
+  changes.flatMap(({ type }, index) => (type === "claim" ? (answers[index] as Claimed).tasks : []));
+
+/** Whatever happened, everything fits together. */
+function judgeSight(world: World, { tasks, counts, parked, events, results }: Sight): void {
+  const ids = idsOf(tasks);
+  expect(ids).toEqual([...new Set(ids)].sort());
+
+  const queues = new Map<string, Partial<Record<TaskState, number>>>();
+  const parkedNames = new Map<string, number>();
+  const keys: string[] = [];
+  for (const { request, life } of tasks) {
+    const states = queues.get(request.queue) ?? {};
+    queues.set(request.queue, { ...states, [life.state]: (states[life.state] ?? 0) + 1 });
+    if (life.parked === true) parkedNames.set(request.name, (parkedNames.get(request.name) ?? 0) + 1);
+    if (request.dedupeKey !== undefined && !isTerminal(life.state)) keys.push(`${request.queue}/${request.dedupeKey}`);
+    expect(life.runAt !== undefined, "runAt").toBe(life.state === "scheduled" || life.state === "retrying");
+    expect(life.finishedAt !== undefined, "finishedAt").toBe(isTerminal(life.state));
+    expect(life.parked === undefined || life.state === "ready", "parked").toBe(true);
+    expect(life.failed.length).toBeLessThanOrEqual(life.attempt);
+  }
+  expect(counts.queues).toEqual(queues);
+  expect(parked).toEqual(parkedNames);
+  expect(counts.parked).toBe([...parkedNames.values()].reduce((sum, count) => sum + count, 0));
+  expect(keys).toEqual([...new Set(keys)]);
+
+  expect(counts.totals.enqueued).toBe(tasks.length + world.removed);
+  const running = tasks.filter(({ life }) => life.state === "running");
+  expect(new Map(running.map(({ id, life }) => [id, life.attempt]))).toEqual(
+    new Map([...world.claims].map(([id, { task }]) => [id, task.life.attempt])),
+  );
+  const completed = new Set(tasks.filter(({ life }) => life.state === "completed").map(({ id }) => id));
+  expect(results.filter(([id]) => !completed.has(id))).toEqual([]);
+  const sequences = events.map(({ sequence }) => sequence);
+  expect(sequences).toEqual(sequences.map((_, index) => (sequences[0] ?? 0) + index));
+}
+
+/** Tasks move only as src/task/state.ts permits, and what has ended stays as it is. */
+function judgeMoves(changes: readonly Change[], answers: readonly unknown[], before: Sight, after: Sight): void {
+  const types = new Set(changes.map(({ type }) => type));
+  const stored = new Set(
+    changes.flatMap(({ type }, index) =>
+      type === "enqueue" || type === "publish" ? (answers[index] as (TaskId | undefined)[]) : [],
+    ),
+  );
+  // One change moves a task once; only `advance` may end a lease and then the task.
+  const steps = changes.reduce((sum, { type }) => sum + (type === "advance" ? 2 : 1), 0);
+  const earlier = new Map(before.tasks.map((task) => [task.id, task]));
+  for (const task of after.tasks) {
+    const was = earlier.get(task.id);
+    const { state } = task.life;
+    if (was === undefined || stored.has(task.id)) {
+      if (changes.length === 1 && was === undefined) expect(firstStates).toContain(state);
+      continue;
+    }
+    expect(reachable(was.life.state, Math.max(steps, 1)), `${task.id} from ${was.life.state}`).toContain(state);
+    if (isTerminal(was.life.state) && !types.has("requeue") && !types.has("enqueue")) expect(task).toEqual(was);
+    expect({ ...task.request, expiresAt: 0 }).toEqual({ ...was.request, expiresAt: 0 });
+    expect(task.args).toEqual(was.args);
+  }
+  const gone = before.tasks.filter(({ id }) => !after.tasks.some((task) => task.id === id));
+  if (!types.has("delete")) expect(gone.filter(({ life }) => !isTerminal(life.state))).toEqual([]);
+  if (!types.has("delete") && !types.has("prune")) expect(gone).toEqual([]);
+}
+
+function reachable(from: TaskState, steps: number): Set<TaskState> {
+  const found = new Set([from]);
+  for (let step = 0; step < steps; step += 1)
+    for (const state of [...found]) for (const to of moves[state]) found.add(to);
+  return found;
+}
+
+/** No queue grows beyond its maxSize, unless something is requeued. */
+function judgeSizes(changes: readonly Change[], before: Sight, after: Sight): void {
+  if (changes.some(({ type }) => type === "requeue" || type === "configureQueue")) return;
+  for (const { name, maxSize = Number.POSITIVE_INFINITY } of after.queues) {
+    const size = unfinishedIn(after, name);
+    if (size > unfinishedIn(before, name)) expect(size).toBeLessThanOrEqual(maxSize);
+  }
+}
+
+const unfinishedIn = ({ tasks }: Sight, queue: string): number =>
+  tasks.filter(({ request, life }) => request.queue === queue && !isTerminal(life.state)).length;
+
+/** A claim gives the best there is, in order, and nothing that it may not give. */
+function judgeClaim(
+  world: World,
+  { limit, now, queues }: Change & { type: "claim" },
+  { tasks, expired }: Claimed,
+  before: Sight,
+  after: Sight,
+): void {
+  const isBetter = (a: StoredTask, b: StoredTask): boolean =>
+    a.request.priority === b.request.priority
+      ? (world.order.get(a.id) ?? 0) < (world.order.get(b.id) ?? 0)
+      : a.request.priority > b.request.priority;
+  const isOver = ({ request }: StoredTask): boolean => (request.expiresAt ?? Number.POSITIVE_INFINITY) <= now;
+  const earlier = new Map(before.tasks.map((task) => [task.id, task]));
+
+  expect(tasks.length).toBeLessThanOrEqual(limit);
+  for (const [index, task] of tasks.entries()) {
+    const was = earlier.get(task.id);
+    expect(was?.life.state).toBe("ready");
+    expect(was?.life.parked).toBeUndefined();
+    expect(task.life.attempt).toBe((was?.life.attempt ?? 0) + 1);
+    expect(isOver(task)).toBe(false);
+    const next = tasks[index + 1];
+    if (next !== undefined) expect(isBetter(task, next), `${task.id} before ${next.id}`).toBe(true);
+  }
+  for (const id of expired) {
+    expect(earlier.get(id)?.life.state).toBe("ready");
+    expect(after.tasks.find((task) => task.id === id)?.life.state).toBe("expired");
+  }
+
+  const last = tasks.at(-1);
+  for (const { name, isPaused, concurrency = Number.POSITIVE_INFINITY } of after.queues) {
+    const running = after.tasks.filter(
+      ({ request, life }) => request.queue === name && life.state === "running",
+    ).length;
+    if (tasks.some(({ request }) => request.queue === name)) {
+      expect([isPaused, queues?.includes(name) ?? true]).toEqual([false, true]);
+      expect(running).toBeLessThanOrEqual(concurrency);
+    }
+    if (isPaused || running >= concurrency || queues?.includes(name) === false) continue;
+    const left = after.tasks.filter(
+      ({ request, life }) => request.queue === name && life.state === "ready" && life.parked !== true,
+    );
+    if (tasks.length < limit) expect(left).toEqual([]);
+    else if (last !== undefined) expect(left.filter((task) => isBetter(task, last))).toEqual([]);
+  }
+}

@@ -1,0 +1,108 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { memoryStorage } from "../../../src/storage/memory.ts";
+import type { Advanced, Change, Claimed, Pruned } from "../../../src/storage/storage.ts";
+import type { TaskEvent } from "../../../src/task/event.ts";
+import { type CreateFixture, someSettings } from "./bench.ts";
+import { ask, someSteps, World } from "./commands.ts";
+import { look, type Sight } from "./laws.ts";
+
+export function comparing(create: CreateFixture): void {
+  it("answers as the memory storage does", { timeout: 300_000 }, async () => {
+    // Without limits: in which order things of one moment are done is left open.
+    await fc.assert(
+      fc.asyncProperty(someSteps(fc.constant(1_000)), async (steps) => {
+        const fixture = await create();
+        const model = memoryStorage();
+        try {
+          let { storage } = fixture;
+          const world = new World();
+          const epochs = [(await storage.open(someSettings)).epoch];
+          const modelEpochs = [(await model.open(someSettings)).epoch];
+          for (const step of steps) {
+            if (step.type === "wait") {
+              world.now += step.ms;
+              continue;
+            }
+            if (step.type === "reopen") {
+              const settings = { ...someSettings, now: world.now };
+              storage = await fixture.reopen();
+              const [opened, expected] = [await storage.open(settings), await model.open(settings)];
+              expect(opened.interrupted).toBe(expected.interrupted);
+              epochs.push(opened.epoch);
+              modelEpochs.push(expected.epoch);
+              world.reopened();
+            } else {
+              const changes = step.commands.map((command) => world.changeOf(command, modelEpochs));
+              const expected = await ask(model, changes);
+              const answers = await ask(storage, translated(changes, modelEpochs, epochs));
+              expect(comparable(changes, answers)).toEqual(comparable(changes, expected));
+              if (expected !== "refused") world.learn(changes, expected);
+            }
+            expect(comparableSight(await look(storage))).toEqual(comparableSight(await look(model)));
+          }
+        } finally {
+          await fixture.dispose();
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+}
+
+/** The same changes with the epochs of another storage. */
+function translated(changes: readonly Change[], from: readonly number[], to: readonly number[]): Change[] {
+  const fenceOf = ({ epoch, attempt }: { epoch: number; attempt: number }) => ({
+    epoch: to[from.indexOf(epoch)] ?? 0,
+    attempt,
+  });
+  return changes.map((change): Change => {
+    if (change.type === "settle") {
+      return { ...change, settlements: change.settlements.map((one) => ({ ...one, fence: fenceOf(one.fence) })) };
+    }
+    if (change.type === "extend") {
+      return { ...change, leases: change.leases.map((one) => ({ ...one, fence: fenceOf(one.fence) })) };
+    }
+    return change;
+  });
+}
+
+/** Answers without what the contract leaves open: orders within one moment, and how results of whole tasks are counted. */
+function comparable(changes: readonly Change[], answers: readonly unknown[] | "refused"): unknown {
+  if (answers === "refused") return answers;
+  return changes.map(({ type }, index) => {
+    const answer = answers[index];
+    switch (type) {
+      case "claim": {
+        const { tasks, expired } = answer as Claimed;
+        return {
+          tasks: tasks.map((task) => ({ ...task, args: Uint8Array.from(task.args) })),
+          expired: [...expired].sort(),
+        };
+      }
+      case "advance": {
+        const { ready, expired, interrupted, hasMore } = answer as Advanced;
+        return { ready, expired: [...expired].sort(), interrupted: [...interrupted].sort(), hasMore };
+      }
+      case "prune": {
+        const { tasks, events, hasMore } = answer as Pruned;
+        return { tasks, events, hasMore };
+      }
+      default:
+        return answer;
+    }
+  });
+}
+
+function comparableSight(sight: Sight): unknown {
+  const events = sight.events.map(textOf).sort();
+  return { ...sight, events };
+}
+
+// An interruption and an expiry tell all by their type; whether they give a reason as well is left open.
+const textOf = ({ type, at, taskId, name, queue, attempt, reason, error }: TaskEvent): string =>
+  JSON.stringify(
+    type === "interrupted" || type === "expired"
+      ? [type, at, taskId, name, queue, attempt]
+      : [type, at, taskId, name, queue, attempt, reason, error],
+  );

@@ -1,0 +1,117 @@
+import { expect, it } from "vitest";
+import type { NewTask } from "../../../src/storage/storage.ts";
+import { DuplicateTaskError, QueueFullError } from "../../../src/base/errors.ts";
+import { aTask, birth } from "../../support/tasks.ts";
+import { type Bench, idsOf } from "./bench.ts";
+
+export function staging(bench: Bench): void {
+  const stage = (name: string, ...tasks: NewTask[]) => bench.storage.commit([{ type: "stage", stage: name, tasks }]);
+  const publish = async (name: string, how: "appear" | "drop" = "appear") => {
+    const [ids] = await bench.storage.commit([{ type: "publish", stage: name, how }]);
+    return ids;
+  };
+
+  it("shows, counts, runs and expires nothing that is only staged", async () => {
+    await stage(
+      "s",
+      aTask({ id: "a" }),
+      aTask({ id: "b", runAt: birth + 1 }),
+      aTask({ id: "c", expiresAt: birth + 1 }),
+    );
+    expect(await bench.all()).toEqual([]);
+    expect(await bench.storage.get(["a"])).toEqual([undefined]);
+    const { queues, totals } = await bench.storage.counts();
+    expect([queues.size, totals.enqueued]).toEqual([0, 0]);
+    expect((await bench.claim({ now: birth + 9 })).tasks).toEqual([]);
+    expect(await bench.advance(birth + 9)).toMatchObject({ ready: 0, expired: [] });
+    expect((await bench.storage.nextDue()).advance).toBeUndefined();
+  });
+
+  it("publishes all pieces at once, in the order they were staged in", async () => {
+    await stage("s", aTask({ id: "c" }), aTask({ id: "a", runAt: birth + 1 }));
+    await stage("s", aTask({ id: "b" }), aTask({ id: "d", queue: "other" }));
+    expect(await publish("s")).toEqual(["c", "a", "b", "d"]);
+    expect(idsOf(await bench.all())).toEqual(["a", "b", "c", "d"]);
+    await bench.advance(birth + 1);
+    expect(idsOf((await bench.claim()).tasks)).toEqual(["c", "a", "b", "d"]);
+  });
+
+  it("counts what was published as enqueued", async () => {
+    await stage("s", aTask(), aTask({ runAt: birth + 1 }));
+    await publish("s");
+    const { queues, totals } = await bench.storage.counts();
+    expect([queues.get("default"), totals.enqueued]).toEqual([{ ready: 1, scheduled: 1 }, 2]);
+  });
+
+  it("treats published tasks as any others", async () => {
+    await stage(
+      "s",
+      aTask({ id: "a", expiresAt: birth + 5 }),
+      aTask({ id: "b" }),
+      aTask({ id: "c", runAt: birth + 5 }),
+    );
+    await publish("s");
+    expect(await bench.cancel("b")).toEqual(["ready"]);
+    expect(await bench.advance(birth + 5)).toMatchObject({ ready: 1, expired: ["a"] });
+    expect(await bench.complete(await bench.claimOne())).toBe(true);
+    expect(await bench.delete(["a", "b", "c"])).toEqual([true, true, true]);
+  });
+
+  it("keeps stages apart", async () => {
+    await stage("s", aTask({ id: "a" }));
+    await stage("t", aTask({ id: "b" }));
+    expect(await publish("t")).toEqual(["b"]);
+    expect(idsOf(await bench.all())).toEqual(["b"]);
+  });
+
+  it("forgets a dropped stage", async () => {
+    await stage("s", aTask({ id: "a" }));
+    expect(await publish("s", "drop")).toEqual([]);
+    expect(await publish("s")).toEqual([]);
+    expect(await bench.enqueue(aTask({ id: "a" }))).toEqual(["a"]);
+  });
+
+  it("answers with nothing for an unknown stage, and for one that was published", async () => {
+    await stage("s", aTask());
+    await publish("s");
+    expect(await publish("s")).toEqual([]);
+    expect(await publish("unknown", "drop")).toEqual([]);
+    expect(await bench.all()).toHaveLength(1);
+  });
+
+  it("checks maxSize when it publishes, and keeps the stage when it refuses", async () => {
+    await bench.configure("default", { maxSize: 2 });
+    await bench.enqueue(aTask({ id: "x" }));
+    await stage("s", aTask({ id: "a" }), aTask({ id: "b" }));
+    await expect(publish("s")).rejects.toBeInstanceOf(QueueFullError);
+    expect(idsOf(await bench.all())).toEqual(["x"]);
+    await bench.delete(["x"]);
+    expect(await publish("s")).toEqual(["a", "b"]);
+  });
+
+  it("checks ids when it publishes", async () => {
+    await stage("s", aTask({ id: "a" }), aTask({ id: "b" }));
+    await bench.enqueue(aTask({ id: "b", tags: ["first"] }));
+    await expect(publish("s")).rejects.toBeInstanceOf(DuplicateTaskError);
+    const tasks = await bench.all();
+    expect(tasks.map(({ id, request }) => [id, request.tags])).toEqual([["b", ["first"]]]);
+  });
+
+  it("forgets at the next opening what was never published", async () => {
+    await stage("s", aTask({ id: "a" }));
+    await bench.reopen();
+    expect(await publish("s")).toEqual([]);
+    expect(await bench.all()).toEqual([]);
+    expect(await bench.enqueue(aTask({ id: "a" }))).toEqual(["a"]);
+  });
+
+  it("keeps over an opening what was published, with what became of it", async () => {
+    await stage("s", aTask({ id: "a" }), aTask({ id: "b" }), aTask({ id: "c" }));
+    await publish("s");
+    await bench.complete(await bench.claimOne());
+    await bench.claimOne();
+    expect((await bench.reopen()).interrupted).toBe(1);
+    expect((await bench.all()).map(({ life }) => life.state)).toEqual(["completed", "ready", "ready"]);
+    expect(idsOf((await bench.claim()).tasks)).toEqual(["b", "c"]);
+  });
+}
