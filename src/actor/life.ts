@@ -72,7 +72,6 @@ export class Life implements Self<Message> {
     } catch (error) {
       toMessage = () => failed(error);
     }
-    if (this.#isOver) return;
     this.#underWay--;
     this.#owner.takeOwn(new OwnMessage(() => (this.#isOver ? undefined : toMessage())));
   }

@@ -23,6 +23,7 @@ export class Batch implements Run {
   readonly #observer: RunObserver;
   readonly #release: () => void;
   readonly #isReported: Uint8Array;
+  #left: number;
   readonly #stops = new Map<number, Timer>();
 
   /** @param release called when the slot is free again. */
@@ -33,6 +34,7 @@ export class Batch implements Run {
     this.#observer = observer;
     this.#release = release;
     this.#isReported = new Uint8Array(tasks.length);
+    this.#left = tasks.length;
     slot.clear();
   }
 
@@ -48,6 +50,8 @@ export class Batch implements Run {
   }
 
   revoke(): void {
+    // By then the slot may belong to another batch.
+    if (this.#left === 0) return;
     const taken = this.slot.revoke();
     queueMicrotask(() => this.#report((index) => (index >= taken ? { end: { type: "unstarted" } } : undefined)));
   }
@@ -114,6 +118,7 @@ export class Batch implements Run {
 
   #close(index: number, report: Omit<AttemptReport, "id">): AttemptReport {
     this.#isReported[index] = 1;
+    this.#left -= 1;
     this.#stops.get(index)?.cancel();
     return { id: (this.#tasks[index] as StoredTask).id, ...report };
   }

@@ -33,11 +33,11 @@ export function packHeaders(tasks: readonly StoredTask[]): string {
     metadata,
     ...(timeoutMs === undefined ? undefined : { timeoutMs }),
   }));
-  return JSON.stringify([shared, rows]);
+  return stringify([shared, rows]);
 }
 
 export function unpackHeaders(text: string): TaskHeader[] {
-  const [shared, rows] = JSON.parse(text) as [Shared[], Row[]];
+  const [shared, rows] = parse(text) as [Shared[], Row[]];
   return rows.map(([index, id, attempt]) => ({ ...(shared[index] as Shared), id, attempt }));
 }
 
@@ -54,7 +54,7 @@ export interface FramedReport {
 
 /** Gathers reports in one piece of memory, which grows as needed and is used again. */
 export class ReportWriter {
-  #bytes = new Uint8Array(4_096);
+  #bytes = new Uint8Array(smallest);
   #view = new DataView(this.#bytes.buffer);
   #size = 0;
 
@@ -77,7 +77,7 @@ export class ReportWriter {
   take(): Uint8Array<ArrayBuffer> {
     const frame = this.#bytes.slice(0, this.#size);
     this.#size = 0;
-    if (this.#bytes.byteLength > keptSize) this.#grow(4_096, 0);
+    if (this.#bytes.byteLength > keptSize) this.#grow(smallest, 0);
     return frame;
   }
 
@@ -115,16 +115,20 @@ export function readReports(frame: Uint8Array): FramedReport[] {
 
 function readEnd(type: AttemptEnd["type"] | undefined, body: Uint8Array): AttemptEnd {
   if (type === "value") return { type, result: body };
-  if (type === "fault") return { type, ...(JSON.parse(decoder.decode(body)) as Fault) };
+  if (type === "fault") return { type, ...(parse(decoder.decode(body)) as Fault) };
   return { type: "stopped" };
 }
 
-const faultBytes = ({ fault, error }: Fault): Uint8Array => encoder.encode(JSON.stringify({ fault, error }));
+const faultBytes = ({ fault, error }: Fault): Uint8Array => encoder.encode(stringify({ fault, error }));
 
 type Fault = Omit<Extract<AttemptEnd, { type: "fault" }>, "type">;
 
+// As they are now: in a worker, a handler may replace them.
+const { parse, stringify } = JSON;
+
 const endTypes = ["value", "fault", "stopped"] as const satisfies readonly AttemptEnd["type"][];
 const headSize = 25;
+const smallest = 1_024;
 // A buffer that one large result has blown up is not kept.
 const keptSize = 1_048_576;
 const empty = new Uint8Array(0);

@@ -21,7 +21,8 @@ export interface Storage {
   open(settings: StorageSettings): Promise<Opened>;
 
   /**
-   * Applies `changes` in order, all or none, durably.
+   * Applies `changes` in order, all or none, durably. Whether one is refused is judged by what was there before the
+   * list, so those that may be refused (enqueue, publish, requeue, delete) come first in it.
    *
    * @returns an answer per change, in order.
    * @throws a refusal (DuplicateTaskError, QueueFullError, TaskBusyError …): nothing of this list was applied,
@@ -33,7 +34,7 @@ export interface Storage {
   /** The tasks with these ids, in order; `undefined` where there is none. Running tasks show their current attempt. */
   get(ids: readonly TaskId[]): Promise<(StoredTask | undefined)[]>;
 
-  /** A page of tasks in order of id, which for our own ids is the order they were made in. */
+  /** A page of tasks in an order that never changes; tasks with our own ids in the order they were made in. */
   list(query: TaskQuery): Promise<TaskPage>;
 
   /** The stored result; `undefined` when there is none (yet, any more, or the handler gave none). */
@@ -136,7 +137,7 @@ export interface Claim {
 }
 
 export interface Claimed {
-  /** In the order to run them. Their life is `running`, with the attempt they are claimed for and the owner as `workerId`. */
+  /** In the order to run them. Their life is `running`, with the attempt they are claimed for, by `claimedBy`. */
   readonly tasks: readonly StoredTask[];
   /** Those that expired on the way. */
   readonly expired: readonly TaskId[];

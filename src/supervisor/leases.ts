@@ -111,8 +111,11 @@ function endOf(task: StoredTask, end: Exclude<LeaseEnd, { type: "extend" }>, now
   switch (end.type) {
     case "ack":
       return { to: "completed", result: end.result };
-    case "release":
-      return { to: "ready", cause: "unstarted" };
+    case "release": {
+      // The attempt keeps its number: whoever released it must not be able to end the next lease.
+      const { failures, crashes, interruptions } = task.life;
+      return { to: "ready", cause: "interrupted", failures, crashes, interruptions };
+    }
     case "nack": {
       const delay = end.delayMs === undefined ? {} : { retryDelayMs: end.delayMs };
       return failureEnd(task, { reason: "error", isRetryable: true, ...delay }, end.error, { now, random });

@@ -126,7 +126,7 @@ export function releaseLost(state: QueueState, self: Self<Inbox>, running: Reado
     const lost: StoredTask[] = [];
     for (let cursor: string | undefined, isMore = true; isMore; isMore = cursor !== undefined) {
       const page = await state.storage.list({ states: ["running"], limit: 1_000, ...(cursor === undefined ? {} : { cursor }) });
-      lost.push(...page.tasks.filter(({ id, life }) => life.workerId === state.owner && !running.has(id)));
+      lost.push(...page.tasks.filter(({ id, life }) => life.claimedBy === state.owner && !running.has(id)));
       cursor = page.cursor;
     }
     return lost;

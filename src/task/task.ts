@@ -81,6 +81,10 @@ export interface TaskLife {
   readonly durationMs?: number;
   /** The worker (`"thread-3"`) of the latest attempt that ended. */
   readonly workerId?: string;
+  /** Who claimed it, while it is running. */
+  readonly claimedBy?: string;
+  /** When it was last requeued: its time to live counts from there. */
+  readonly requeuedAt?: EpochMs;
   /** Why it is `failed` or `cancelled`. */
   readonly reason?: string;
   readonly failed: readonly AttemptFailure[];

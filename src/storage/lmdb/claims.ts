@@ -17,6 +17,7 @@ export interface Held {
   /** Running, with the attempt it is claimed for. */
   readonly life: TaskLife;
   readonly batch: Batch;
+  readonly claimedAt: EpochMs;
   until?: EpochMs;
 }
 
@@ -60,6 +61,8 @@ export class Claims {
 interface ClaimRecord {
   readonly owner: string;
   readonly keys: Uint8Array;
+  /** Of the lease that was prolonged last. */
+  readonly until?: EpochMs;
 }
 
 // ------------------------------------------------------------------------------------------------------------ claim
@@ -88,8 +91,8 @@ export function claim(store: Store, change: Claim): Step<Claimed> {
           continue;
         }
         order.started(request.queue);
-        const life: TaskLife = { ...row.life, state: "running", attempt: row.life.attempt + 1, workerId: change.owner };
-        const held: Held = { key, lane: row.lane, sequence: row.sequence, request, before: row.life, life, batch };
+        const life: TaskLife = { ...row.life, state: "running", attempt: row.life.attempt + 1, claimedBy: change.owner };
+        const held: Held = { key, lane: row.lane, sequence: row.sequence, request, before: row.life, life, batch, claimedAt: change.now };
         if (change.until !== undefined) {
           held.until = change.until;
           tables.due.put(dueKey(change.until, due.lease, row.lane, row.sequence), key);
@@ -103,7 +106,8 @@ export function claim(store: Store, change: Claim): Step<Claimed> {
       }
       order.close();
       if (keys.length > 0) {
-        const record: ClaimRecord = { owner: change.owner, keys: encodeKeys(keys) };
+        const until = change.until === undefined ? {} : { until: change.until };
+        const record: ClaimRecord = { owner: change.owner, keys: encodeKeys(keys), ...until };
         tables.claims.put(numberKey(batch.number), encodeData(record));
       }
       return { tasks, expired };
@@ -248,7 +252,7 @@ function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochM
     case "cancelled": {
       const failure = end.to === "failed" ? end.failure : undefined;
       const ended: TaskLife = {
-        ...withoutRunAt(life),
+        ...unclaimed(life),
         ...tallies(end, before),
         ...timing,
         state: end.to,
@@ -263,7 +267,7 @@ function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochM
     }
     case "retrying": {
       const waiting: TaskLife = {
-        ...life,
+        ...unclaimed(life),
         ...tallies(end, before),
         ...timing,
         state: "retrying",
@@ -272,6 +276,7 @@ function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochM
       };
       if (!comeBack(store, held, waiting)) return;
       store.putDue(key, held, waiting);
+      store.putExpiry(key, held);
       store.ledger.count(request.queue, "running", -1);
       store.ledger.count(request.queue, "retrying", 1);
       store.ledger.total("retried");
@@ -290,6 +295,7 @@ function backToReady(store: Store, held: Held, settlement: Settlement, end: Read
   const { key, request, before, life, sequence } = held;
   store.ledger.count(request.queue, "running", -1);
   store.ledger.count(request.queue, "ready", 1);
+  store.putExpiry(key, held);
   switch (end.cause) {
     case "unstarted":
       // As if it had not been claimed: nothing about the task has changed.
@@ -317,8 +323,8 @@ const tallies = (end: Partial<Pick<TaskLife, "failures" | "crashes" | "interrupt
   interruptions: end.interruptions ?? before.interruptions,
 });
 
-function withoutRunAt(life: TaskLife): TaskLife {
-  const { runAt: _runAt, parked: _parked, ...rest } = life;
+function unclaimed(life: TaskLife): TaskLife {
+  const { runAt: _runAt, parked: _parked, claimedBy: _claimedBy, ...rest } = life;
   return rest;
 }
 
@@ -341,13 +347,24 @@ export function extend(store: Store, change: Extend, epoch: number): Step<readon
           store.tables.due.remove(dueKey(held.until, due.lease, held.lane, held.sequence));
           store.tables.due.put(dueKey(change.until, due.lease, held.lane, held.sequence), held.key);
           held.until = change.until;
+          prolongRecord(store, held.batch.number, change.until);
         }
         return true;
       }),
   };
 }
 
-/** The lease ran out: an interruption. Gives the task's id, or `undefined` when it was prolonged or is over. */
+/** So that the next opening knows which moment to take out of the index. */
+function prolongRecord(store: Store, batch: number, until: EpochMs): void {
+  const bytes = store.tables.claims.get(numberKey(batch));
+  if (bytes === undefined) return;
+  store.tables.claims.put(numberKey(batch), encodeData({ ...decodeData<ClaimRecord>(bytes, store.place), until }));
+}
+
+/**
+ * The lease ran out: an interruption. The attempt keeps its number, so that what its holder may still say is known to
+ * be late. Gives the task's id, or `undefined` when the lease was prolonged or is over.
+ */
 export function endLease(store: Store, key: Buffer, now: EpochMs): TaskId | undefined {
   const id = taskIdOf(key);
   const held = store.claims.get(id);
@@ -356,7 +373,7 @@ export function endLease(store: Store, key: Buffer, now: EpochMs): TaskId | unde
   const interruptions = held.before.interruptions + 1;
   const { failures, crashes } = held.before;
   const end = { to: "ready", cause: "interrupted", failures, crashes, interruptions } as const;
-  settleOne(store, { id, fence: { epoch: 0, attempt: 0 }, end }, held, now);
+  settleOne(store, { id, fence: { epoch: 0, attempt: 0 }, end, startedAt: held.claimedAt }, held, now);
   return id;
 }
 
@@ -375,22 +392,24 @@ export function dropClaim(store: Store, id: TaskId): void {
 export function recoverClaims(store: Store, now: EpochMs): number {
   let interrupted = 0;
   for (const { key: number, value } of [...store.tables.claims.getRange()]) {
-    const { keys } = decodeData<ClaimRecord>(value, store.place);
-    for (const key of decodeKeys(Buffer.from(keys))) if (recover(store, key, now)) interrupted++;
+    const { keys, until } = decodeData<ClaimRecord>(value, store.place);
+    for (const key of decodeKeys(Buffer.from(keys))) if (recover(store, key, now, until)) interrupted++;
     store.tables.claims.remove(numberKey(numberOf(number)));
   }
   return interrupted;
 }
 
-function recover(store: Store, key: Buffer, now: EpochMs): boolean {
+function recover(store: Store, key: Buffer, now: EpochMs, until: EpochMs | undefined): boolean {
   const row = store.row(key);
   if (row === undefined || row.life.state !== "ready" || row.life.parked === true) return false;
   if (store.tables.outcomes.doesExist(key)) return false;
   const { request, life } = row;
+  if (until !== undefined) store.tables.due.remove(dueKey(until, due.lease, row.lane, row.sequence));
   const lane = store.ledger.queue(request.queue).number;
   if (store.tables.ready.doesExist(readyKey(lane, request.priority, row.sequence))) return false;
   store.rewrite(key, row, { ...life, interruptions: life.interruptions + 1 });
   store.putReady(key, row);
+  store.putExpiry(key, row);
   store.ledger.count(request.queue, "running", -1);
   store.ledger.count(request.queue, "ready", 1);
   store.ledger.total("interrupted");

@@ -51,10 +51,11 @@ export function requeue(store: Store, { ids, now }: Requeue): Step<readonly (Tas
 
 function again(store: Store, key: Buffer, row: TaskRow, ended: TaskLife, now: number): void {
   const { finishedAt: _finishedAt, reason: _reason, parked: _parked, ...kept } = ended;
-  const life: TaskLife = { ...kept, state: "ready", failures: 0, crashes: 0, interruptions: 0 };
+  const life: TaskLife = { ...kept, state: "ready", failures: 0, crashes: 0, interruptions: 0, requeuedAt: now };
   const { expiresAt, createdAt } = row.request;
+  const livedFrom = ended.requeuedAt ?? createdAt;
   const request: TaskRequest =
-    expiresAt === undefined ? row.request : { ...row.request, expiresAt: now + (expiresAt - createdAt) };
+    expiresAt === undefined ? row.request : { ...row.request, expiresAt: now + (expiresAt - livedFrom) };
   const next = { ...row, request };
   store.tables.outcomes.remove(key);
   store.rewrite(key, next, life);

@@ -7,6 +7,7 @@ import type { Found, Store } from "./store.ts";
 
 /** How many records are looked at before the event loop gets a turn. */
 const piece = 1_000;
+const largestPage = 1_000;
 
 const toStored = (key: Buffer, { row, life }: Found): StoredTask => ({
   id: taskIdOf(key),
@@ -28,13 +29,14 @@ export function get(store: Store, id: string): StoredTask | undefined {
 export async function list(store: Store, query: TaskQuery): Promise<TaskPage> {
   if (isHopeless(store, query)) return { tasks: [] };
   const tasks: StoredTask[] = [];
+  const limit = Math.min(query.limit, largestPage);
   let start = query.cursor === undefined ? Buffer.from([0]) : after(taskKey(query.cursor));
   for (;;) {
     const keys = nextKeys(store, query, start);
     for (const key of keys) {
       const found = store.find(key);
       if (found === undefined || !matches(found, query)) continue;
-      if (tasks.length === query.limit) return { tasks, cursor: tasks.at(-1)?.id ?? "" };
+      if (tasks.length === limit) return { tasks, cursor: tasks.at(-1)?.id ?? "" };
       tasks.push(toStored(key, found));
     }
     const last = keys.at(-1);
@@ -76,13 +78,14 @@ function matches({ row, life }: Found, { states, queue, name, tags, before }: Ta
 
 export async function events(store: Store, query: EventQuery): Promise<readonly TaskEvent[]> {
   const kept: TaskEvent[] = [];
+  const limit = Math.min(query.limit, largestPage);
   let start = numberKey((query.after ?? 0) + 1);
   for (;;) {
     const page = [...store.tables.events.getRange({ start, limit: piece })];
     for (const { value } of page) {
       const event = decodeData<TaskEvent>(value, store.place);
       if (isAsked(event, query)) kept.push(event);
-      if (kept.length === query.limit) return kept;
+      if (kept.length === limit) return kept;
     }
     const last = page.at(-1);
     if (last === undefined || page.length < piece) return kept;

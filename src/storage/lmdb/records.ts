@@ -101,7 +101,7 @@ export function encodeOutcome(row: OutcomeRow): Buffer {
   bytes.writeDoubleBE(row.durationMs ?? none, 25);
   bytes[33] = workerLength;
   bytes.writeUInt32BE(lifeLength, 34);
-  bytes[38] = row.result === undefined ? 0 : 1;
+  bytes[38] = row.result === undefined || row.result.length === 0 ? 0 : 1;
   bytes.write(worker, outcomeHead, "latin1");
   if (life !== undefined) life.copy(bytes, outcomeHead + workerLength);
   if (row.result !== undefined) bytes.set(row.result, outcomeHead + workerLength + lifeLength);

@@ -29,7 +29,9 @@ export function advance(store: Store, { now, limit }: Advance): Step<Advanced> {
             break;
           case due.lease: {
             const id = endLease(store, key, now);
-            if (id !== undefined) interrupted.push(id);
+            if (id === undefined) break;
+            interrupted.push(id);
+            if (expire(store, key, now)) expired.push(id);
           }
         }
       }
@@ -69,6 +71,7 @@ function start(store: Store, key: Buffer, now: EpochMs): "ready" | "expired" {
 function expire(store: Store, key: Buffer, now: EpochMs): boolean {
   const found = store.find(key);
   if (found === undefined || found.life.state === "running" || isTerminal(found.life.state)) return false;
+  if ((found.row.request.expiresAt ?? Number.POSITIVE_INFINITY) > now) return false;
   store.endWaiting(key, found.row, { state: "expired", at: now, reason: "expired" });
   return true;
 }

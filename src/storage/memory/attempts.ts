@@ -61,15 +61,16 @@ const claimOf = (ledger: Ledger, { id, fence }: { id: TaskId; fence: Fence }): V
 function end(ledger: Ledger, version: Version, settlement: Settlement, now: EpochMs): void {
   const { end } = settlement;
   const { task } = version;
-  const life: TaskLife = { ...task.life, ...measured(settlement), ...tallied(end), failed: history(task.life, end) };
+  const measures = measured(settlement);
+  if (end.to === "completed") {
+    // A handler that gave nothing leaves nothing.
+    const result = end.result.length === 0 ? undefined : end.result;
+    move(ledger, version, { ...task.life, ...measures, state: "completed", finishedAt: now }, result);
+    ledger.totals.completed += 1;
+    return ledger.note("completed", task, now);
+  }
+  const life: TaskLife = { ...task.life, ...measures, ...tallied(end), failed: history(task.life, end) };
   switch (end.to) {
-    case "completed": {
-      // A handler that gave nothing leaves nothing.
-      const result = end.result.length === 0 ? undefined : end.result;
-      move(ledger, version, { ...life, state: "completed", finishedAt: now }, result);
-      ledger.totals.completed += 1;
-      return ledger.note("completed", task, now);
-    }
     case "failed":
       move(ledger, version, { ...life, state: "failed", finishedAt: now, reason: end.reason });
       ledger.totals.failed += 1;
@@ -107,11 +108,13 @@ function comeBack(
   }
 }
 
-const measured = ({ startedAt, durationMs, workerId }: Settlement): Partial<TaskLife> => ({
-  ...(startedAt === undefined ? undefined : { startedAt }),
-  ...(durationMs === undefined ? undefined : { durationMs }),
-  ...(workerId === undefined ? undefined : { workerId }),
-});
+function measured({ startedAt, durationMs, workerId }: Settlement): Partial<TaskLife> {
+  const measures: { -readonly [K in keyof TaskLife]?: TaskLife[K] } = {};
+  if (startedAt !== undefined) measures.startedAt = startedAt;
+  if (durationMs !== undefined) measures.durationMs = durationMs;
+  if (workerId !== undefined) measures.workerId = workerId;
+  return measures;
+}
 
 function tallied(end: AttemptEnd): Partial<TaskLife> {
   if (!("failures" in end || "crashes" in end || "interruptions" in end)) return {};

@@ -7,7 +7,7 @@ import { EventLog } from "./event-log.ts";
 import { Heap } from "./heap.ts";
 import { SortedIds } from "./sorted-ids.ts";
 
-/** A task as it is between two changes. It never changes itself: an index entry whose version was replaced is stale. */
+/** A task as it is between two changes. Indexes hold versions, and drop those that are no longer current. */
 export interface Version {
   readonly task: StoredTask;
   /** The order tasks were accepted in. */
@@ -19,6 +19,8 @@ export interface Version {
   readonly result: Payload | undefined;
   /** When time alone changes it next: `advance` for unfinished tasks, `prune` for finished ones. */
   readonly due: EpochMs;
+  /** It is what the task is now: not replaced, not removed. */
+  isCurrent: boolean;
 }
 
 /** A queue with what stands in it. */
@@ -34,6 +36,7 @@ const isReadyBefore = (a: Version, b: Version): boolean =>
   a.task.request.priority === b.task.request.priority
     ? a.sequence < b.sequence
     : a.task.request.priority > b.task.request.priority;
+const isCurrent = (version: Version): boolean => version.isCurrent;
 const isDueBefore = (a: Version, b: Version): boolean => a.due < b.due;
 
 /** Which of two lanes that have ready tasks has the better one. */
@@ -60,15 +63,14 @@ export class Ledger {
   readonly ids: SortedIds;
   totals: { -readonly [K in keyof Totals]: Totals[K] };
   readonly #versions = new Map<TaskId, Version>();
-  readonly #isCurrent = (version: Version): boolean => this.#versions.get(version.task.id) === version;
   #lastSequence: number;
   #undo: (() => void)[] = [];
 
   /** @param earlier what the opening before this one left behind. */
   constructor(settings: StorageSettings, earlier?: Ledger) {
     this.settings = settings;
-    this.waiting = new Heap(isDueBefore, this.#isCurrent);
-    this.finished = new Heap(isDueBefore, this.#isCurrent);
+    this.waiting = new Heap(isDueBefore, isCurrent);
+    this.finished = new Heap(isDueBefore, isCurrent);
     this.ids = new SortedIds(this.#versions);
     this.epoch = (earlier?.epoch ?? 0) + 1;
     this.events = earlier?.events ?? new EventLog();
@@ -87,11 +89,11 @@ export class Ledger {
     return this.#versions.values();
   }
 
-  put({ task, sequence, ttlMs, leaseEnd, result }: Omit<Version, "due">): void {
+  put({ task, sequence, ttlMs, leaseEnd, result }: Omit<Version, "due" | "isCurrent">): void {
     const due = isTerminal(task.life.state)
       ? Math.min(this.#resultEnd(task, result), this.recordEnd(task))
       : nextMove(task, leaseEnd);
-    this.#replace(task.id, { task, sequence, ttlMs, leaseEnd, result, due });
+    this.#replace(task.id, { task, sequence, ttlMs, leaseEnd, result, due, isCurrent: false });
   }
 
   remove(id: TaskId): void {
@@ -107,7 +109,7 @@ export class Ledger {
   lane(name: string): Lane {
     const known = this.lanes.get(name);
     if (known !== undefined) return known;
-    const ready = new Heap(isReadyBefore, this.#isCurrent);
+    const ready = new Heap(isReadyBefore, isCurrent);
     const lane: Lane = { record: { name, isPaused: false }, counts: new Map(), ready, keys: new Map() };
     this.lanes.set(name, lane);
     this.#undo.push(() => this.lanes.delete(name));
@@ -154,7 +156,6 @@ export class Ledger {
   /** Does `work`; where it throws, everything is as it was before. */
   atomically<T>(work: () => T): T {
     const totals = { ...this.totals };
-    const sequence = this.#lastSequence;
     const undoEvents = this.events.mark();
     try {
       return work();
@@ -164,7 +165,6 @@ export class Ledger {
       this.#undo = [];
       for (const undo of done.reverse()) undo();
       this.totals = totals;
-      this.#lastSequence = sequence;
       undoEvents();
       throw error;
     } finally {
@@ -193,6 +193,7 @@ export class Ledger {
   }
 
   #enter(version: Version): void {
+    version.isCurrent = true;
     const { id, request, life } = version.task;
     const lane = this.lane(request.queue);
     lane.counts.set(life.state, countOf(lane, life.state) + 1);
@@ -203,6 +204,7 @@ export class Ledger {
   }
 
   #leave(version: Version): void {
+    version.isCurrent = false;
     const { request, life } = version.task;
     const lane = this.lane(request.queue);
     lane.counts.set(life.state, countOf(lane, life.state) - 1);

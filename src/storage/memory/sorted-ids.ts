@@ -23,12 +23,11 @@ export class SortedIds {
     this.#tidy();
   }
 
-  /** The ids that follow `cursor`, which need not exist. */
+  /** The ids that follow `cursor`, which need not exist, and some that were removed. */
   *after(cursor: TaskId = ""): Generator<TaskId> {
     if (!this.#isSorted) this.#sort();
     for (let at = this.#firstAfter(cursor); at < this.#ids.length; at += 1) {
-      const id = this.#ids[at] as TaskId;
-      if (this.#all.has(id)) yield id;
+      yield this.#ids[at] as TaskId;
     }
   }
 

@@ -24,7 +24,7 @@ interface Draft {
   readonly ttl: number | undefined;
   readonly resultTtlMs: number | undefined;
   readonly dedupeKey: string | undefined;
-  readonly onConflict: OnConflict | undefined;
+  readonly onConflict: OnConflict;
   /** Takes an id that is known, instead of a new one. */
   readonly knownId: number | undefined;
 }
@@ -62,34 +62,33 @@ export type Step =
   | { readonly type: "wait"; readonly ms: number }
   | { readonly type: "reopen" };
 
-const perhaps = <T>(arbitrary: fc.Arbitrary<T>, freq = 2) => fc.option(arbitrary, { nil: undefined, freq });
+const oneIn = <T>(n: number, arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.oneof({ weight: n - 1, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
 const queue = fc.constantFrom("x", "y", "z");
 const name = fc.constantFrom("mail", "sum");
 const pick = fc.nat(1_000);
-const picks = fc.array(pick, { minLength: 1, maxLength: 3 });
+const picks = fc.array(pick, { minLength: 1, maxLength: 5 });
 
 const draft: fc.Arbitrary<Draft> = fc.record({
   queue,
   priority: fc.integer({ min: -1, max: 1 }),
   name,
-  delay: perhaps(fc.integer({ min: 0, max: 40 }), 1),
-  ttl: perhaps(fc.integer({ min: 1, max: 60 }), 1),
-  resultTtlMs: perhaps(fc.constantFrom(5, 2_000), 1),
-  dedupeKey: perhaps(fc.constantFrom("k", "l"), 1),
-  onConflict: perhaps(fc.constantFrom("error", "skip", "return", "replace"), 4),
-  knownId: fc
-    .option(pick, { nil: undefined, freq: 20 })
-    .map((id) => (id !== undefined && id % 20 === 0 ? id : undefined)),
+  delay: oneIn(4, fc.integer({ min: 0, max: 40 })),
+  ttl: oneIn(4, fc.integer({ min: 1, max: 60 })),
+  resultTtlMs: oneIn(4, fc.constantFrom(5, 2_000)),
+  dedupeKey: oneIn(3, fc.constantFrom("k", "l")),
+  onConflict: fc.constantFrom("error", "skip", "skip", "return", "return", "replace", "replace", "replace"),
+  knownId: oneIn(30, pick),
 });
 
 const ending: fc.Arbitrary<Ending> = fc.record({
   pick,
-  kind: fc.constantFrom("completed", "failed", "retrying", "cancelled", "interrupted", "unstarted", "parked"),
+  kind: fc.constantFrom("completed", "failed", "retrying", "cancelled", "interrupted", "unstarted", "parked", "parked"),
   isStarted: fc.boolean(),
   isLate: fc.nat(9).map((n) => n === 0),
 });
 
-const limitOrNone = (min: number, max: number) => fc.option(fc.integer({ min, max }), { nil: null, freq: 1 });
+const limitOrNone = (min: number, max: number) => fc.option(fc.integer({ min, max }), { nil: null, freq: 3 });
 
 const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
   fc.oneof(
@@ -98,14 +97,14 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
       weight: 5,
       arbitrary: fc.record({
         type: fc.constant("claim"),
-        limit: fc.nat(4),
-        lease: perhaps(fc.integer({ min: 1, max: 30 }), 1),
-        queues: fc.option(fc.subarray(["x", "y", "z"]), { nil: undefined, freq: 1 }),
+        limit: fc.nat(8),
+        lease: oneIn(2, fc.integer({ min: 1, max: 30 })),
+        queues: oneIn(5, fc.subarray(["x", "y", "z"])),
       }),
     },
     {
       weight: 5,
-      arbitrary: fc.record({ type: fc.constant("settle"), endings: fc.array(ending, { minLength: 1, maxLength: 3 }) }),
+      arbitrary: fc.record({ type: fc.constant("settle"), endings: fc.array(ending, { minLength: 1, maxLength: 5 }) }),
     },
     { weight: 1, arbitrary: fc.record({ type: fc.constant("extend"), pick, isLate: fc.boolean(), lease: fc.nat(40) }) },
     { weight: 3, arbitrary: fc.record({ type: fc.constant("advance"), limit }) },
@@ -127,7 +126,7 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
         type: fc.constant("configureQueue"),
         queue,
         patch: fc.record(
-          { isPaused: fc.nat(2).map((n) => n === 0), maxSize: limitOrNone(2, 9), concurrency: limitOrNone(0, 3) },
+          { isPaused: fc.nat(3).map((n) => n === 0), maxSize: limitOrNone(3, 12), concurrency: limitOrNone(1, 4) },
           { requiredKeys: [] },
         ),
       }),
@@ -145,10 +144,10 @@ export const someSteps = (limit: fc.Arbitrary<number>): fc.Arbitrary<Step[]> => 
         .array(command, { minLength: 2, maxLength: 4 })
         .map((commands): Step => ({ type: "commit", commands })),
     },
-    { weight: 4, arbitrary: fc.record({ type: fc.constant("wait"), ms: fc.constantFrom(1, 5, 20, 60, 1_000) }) },
+    { weight: 4, arbitrary: fc.record({ type: fc.constant("wait"), ms: fc.constantFrom(1, 5, 5, 20, 20, 60, 1_000) }) },
     { weight: 1, arbitrary: fc.constant<Step>({ type: "reopen" }) },
   );
-  return fc.array(step, { minLength: 1, maxLength: 50, size: "max" });
+  return fc.array(step, { minLength: 20, maxLength: 60, size: "max" });
 };
 
 interface Claim {
@@ -300,7 +299,7 @@ export class World {
       ...(ttl === undefined ? {} : { expiresAt: this.now + ttl }),
       ...(resultTtlMs === undefined ? {} : { resultTtlMs }),
       ...(dedupeKey === undefined ? {} : { dedupeKey }),
-      ...(onConflict === undefined ? {} : { onConflict }),
+      onConflict,
     });
   }
 }

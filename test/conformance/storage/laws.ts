@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import type { Advanced, Change, Claimed, Counts, QueueRecord, Storage } from "../../../src/storage/storage.ts";
 import type { TaskEvent } from "../../../src/task/event.ts";
 import { firstStates, isTerminal, moves, type TaskState } from "../../../src/task/state.ts";
-import type { StoredTask, TaskId } from "../../../src/task/task.ts";
+import type { StoredTask, TaskId, TaskRequest } from "../../../src/task/task.ts";
 import { allOf, type CreateFixture, idsOf, someSettings } from "./bench.ts";
 import { ask, someSteps, World } from "./commands.ts";
 
@@ -68,6 +68,8 @@ export function obeying(create: CreateFixture): void {
             const after = await look(storage);
             if (answers === "refused") {
               expect(after).toEqual(before);
+              const [only] = changes;
+              if (changes.length === 1 && only !== undefined) judgeRefusal(only, before);
               continue;
             }
             const [change] = changes;
@@ -131,6 +133,38 @@ function judgeSight(world: World, { tasks, counts, parked, events, results }: Si
   expect(results.filter(([id]) => !completed.has(id))).toEqual([]);
   const sequences = events.map(({ sequence }) => sequence);
   expect(sequences).toEqual(sequences.map((_, index) => (sequences[0] ?? 0) + index));
+}
+
+/** Nothing is refused without a reason. */
+function judgeRefusal(change: Change, before: Sight): void {
+  const known = new Map(before.tasks.map((task) => [task.id, task]));
+  const keyOf = ({ queue, dedupeKey }: TaskRequest): string | undefined => dedupeKey && `${queue}/${dedupeKey}`;
+  const taken = new Set(
+    before.tasks.filter(({ life }) => !isTerminal(life.state)).map(({ request }) => keyOf(request)),
+  );
+  if (change.type === "enqueue") {
+    const isFull = before.queues.some(({ name, maxSize = Number.POSITIVE_INFINITY }) => {
+      const added = change.tasks.filter(({ request }) => request.queue === name).length;
+      return added > 0 && unfinishedIn(before, name) + added > maxSize;
+    });
+    const ids = idsOf(change.tasks);
+    const isIdTaken = ids.some((id, index) => known.has(id) || ids.indexOf(id) < index);
+    const isKeyTaken = change.tasks.some(({ request, onConflict = "error" }, index) => {
+      const key = keyOf(request);
+      if (key === undefined || onConflict === "skip" || onConflict === "return") return false;
+      const isNew = change.tasks.slice(0, index).every((earlier) => keyOf(earlier.request) !== key);
+      return taken.has(key) || !isNew;
+    });
+    expect(isFull || isIdTaken || isKeyTaken, "an enqueue is refused for a reason").toBe(true);
+  }
+  if (change.type === "delete") {
+    expect(change.force).toBe(false);
+    expect(change.ids.map((id) => known.get(id)?.life.state)).toContain("running");
+  }
+  if (change.type === "requeue") {
+    const keys = change.ids.map((id) => known.get(id)).map((task) => task && keyOf(task.request));
+    expect(keys.some((key, index) => key !== undefined && (taken.has(key) || keys.indexOf(key) < index))).toBe(true);
+  }
 }
 
 /** Tasks move only as src/task/state.ts permits, and what has ended stays as it is. */

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { DuplicateTaskError } from "../../../src/base/errors.ts";
 import type { Pruned } from "../../../src/storage/storage.ts";
 import { aTask, birth } from "../../support/tasks.ts";
 import { type Bench, idsOf } from "./bench.ts";
@@ -83,6 +84,22 @@ export function pruning(bench: Bench): void {
     expect(await prune(birth + 5_000, 2)).toMatchObject({ tasks: 2, hasMore: true });
     expect(idsOf(await bench.all())).toEqual(["a"]);
     expect(await prune(birth + 5_000, 2)).toMatchObject({ tasks: 1, hasMore: false });
+  });
+
+  it("forgets nothing with a list that is refused", async () => {
+    await bench.complete(await bench.running(aTask({ id: "t", resultTtlMs: 10 })));
+    await bench.enqueue(aTask({ id: "other" }));
+    const before = await bench.storage.events({ limit: 10 });
+    for (const now of [birth + 10, birth + 20_000]) {
+      const commit = bench.storage.commit([
+        { type: "prune", now, limit: 10 },
+        { type: "enqueue", tasks: [aTask({ id: "other" })] },
+      ]);
+      await expect(commit).rejects.toBeInstanceOf(DuplicateTaskError);
+    }
+    expect(await bench.storage.events({ limit: 10 })).toEqual(before);
+    expect(await bench.state("t")).toBe("completed");
+    expect(await bench.storage.result("t")).toBeDefined();
   });
 
   it("frees the ids of what it forgot", async () => {
