@@ -1,6 +1,6 @@
 import { ActorStoppedError, MailboxFullError } from "../base/errors.ts";
 import type { Actor, ActorRef, AnyActor, Message, Reply } from "./actor.ts";
-import { ask, rejectReplies } from "./ask.ts";
+import { ask, rejectReplies, type OpenAsks } from "./ask.ts";
 import type { Environment } from "./environment.ts";
 import { Life, type LifeOwner } from "./life.ts";
 import { OwnMessage } from "./own-message.ts";
@@ -23,6 +23,7 @@ export class ActorCell implements ActorRef<Message>, Supervised, TurnTaker, Life
   readonly #parent: Parent;
   readonly #environment: Environment;
   readonly #mailbox = new RingBuffer<Message>();
+  readonly #openAsks: OpenAsks = new Map();
   #actor: Actor<Message, unknown> | undefined;
   #state: unknown;
   #life: Life | undefined;
@@ -63,7 +64,7 @@ export class ActorCell implements ActorRef<Message>, Supervised, TurnTaker, Life
   }
 
   ask<T>(build: (reply: Reply<T>) => Message, timeoutMs: number): Promise<T> {
-    return ask(this, this.#environment.clock, build, timeoutMs);
+    return ask(this, this.#environment.clock, build, timeoutMs, this.#openAsks);
   }
 
   #receive(message: Message, isTaken: boolean): void {
@@ -235,12 +236,18 @@ export class ActorCell implements ActorRef<Message>, Supervised, TurnTaker, Life
     // An actor that was killed has nobody left to be told.
     if (this.#life !== life) return;
     this.#environment.log.error({ actor: this.name, error }, "actor crashed");
-    if (this.#current !== undefined) rejectReplies(this.#current, new ActorStoppedError(this.name, { cause: error }));
-    this.#endLife();
+    const stopped = new ActorStoppedError(this.name, { cause: error });
+    if (this.#current !== undefined) rejectReplies(this.#current, stopped);
+    this.#endLife(stopped);
     this.#parent.ended(this, { cause: error });
   }
 
-  #endLife(): void {
+  #endLife(reason = new ActorStoppedError(this.name)): void {
+    // What this life had put aside to answer later is forgotten with its state. The mailbox is the next life's.
+    if (this.#openAsks.size > 0) {
+      const waiting = new Set(this.#mailbox);
+      for (const [message, reject] of this.#openAsks) if (!waiting.has(message)) reject(reason);
+    }
     this.#life?.end();
     this.#life = undefined;
     this.#actor = undefined;

@@ -2,25 +2,36 @@ import type { Clock } from "../base/clock.ts";
 import { AskTimeoutError } from "../base/errors.ts";
 import type { ActorRef, Message, Reply } from "./actor.ts";
 
+/** Asks that were told and not answered, with how to reject them. */
+export type OpenAsks = Map<Message, (error: unknown) => void>;
+
 /** Tells `to` what `build` makes of a reply; the promise is that reply, or an AskTimeoutError after `timeoutMs`. */
 export function ask<M extends Message, T>(
   to: Pick<ActorRef<M>, "name" | "tell">,
   clock: Clock,
   build: (reply: Reply<T>) => M,
   timeoutMs: number,
+  open: OpenAsks,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const deadline = clock.wakeAt(clock.now() + timeoutMs, () => reject(new AskTimeoutError(to.name, timeoutMs)));
-    const answer = (value: T): void => {
+    let message: M | undefined;
+    const close = (): void => {
       deadline.cancel();
+      if (message !== undefined) open.delete(message);
+    };
+    const answer = (value: T): void => {
+      close();
       resolve(value);
     };
     const refuse = (error: unknown): void => {
-      deadline.cancel();
+      close();
       reject(error);
     };
+    const deadline = clock.wakeAt(clock.now() + timeoutMs, () => refuse(new AskTimeoutError(to.name, timeoutMs)));
     try {
-      to.tell(build(Object.assign(answer, { reject: refuse })));
+      message = build(Object.assign(answer, { reject: refuse }));
+      open.set(message, refuse);
+      to.tell(message);
     } catch (error) {
       refuse(error);
     }

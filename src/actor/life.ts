@@ -47,7 +47,7 @@ export class Life implements Self<Message> {
   }
 
   ask<T>(build: (reply: Reply<T>) => Message, timeoutMs: number): Promise<T> {
-    return ask(this, this.clock, build, timeoutMs);
+    return ask(this, this.clock, build, timeoutMs, new Map());
   }
 
   /** As in `Self`; `undefined` instead of a message means that there is nothing to handle. */

@@ -35,6 +35,13 @@ export class RingBuffer<T> {
     return item;
   }
 
+  /** The items, oldest first. */
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (let index = 0; index < this.#size; index++) {
+      yield this.#slots[(this.#first + index) & (this.#slots.length - 1)] as T;
+    }
+  }
+
   #grow(): void {
     const inOrder = this.#slots.slice(this.#first).concat(this.#slots.slice(0, this.#first));
     this.#slots = inOrder.concat(emptySlots(inOrder.length));

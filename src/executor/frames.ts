@@ -38,7 +38,15 @@ export function packHeaders(tasks: readonly StoredTask[]): string {
 
 export function unpackHeaders(text: string): TaskHeader[] {
   const [shared, rows] = parse(text) as [Shared[], Row[]];
+  // Tasks of one request share them, and a handler must not change what the next one sees.
+  for (const { tags, metadata } of shared) freeze([tags, metadata]);
   return rows.map(([index, id, attempt]) => ({ ...(shared[index] as Shared), id, attempt }));
+}
+
+function freeze(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  Object.values(value).forEach(freeze);
+  Object.freeze(value);
 }
 
 type Shared = Omit<TaskHeader, "id" | "attempt">;
@@ -52,7 +60,7 @@ export interface FramedReport {
   readonly end: AttemptEnd;
 }
 
-/** Gathers reports in one piece of memory, which grows as needed and is used again. */
+/** Gathers reports in one piece of memory. */
 export class ReportWriter {
   #bytes = new Uint8Array(smallest);
   #view = new DataView(this.#bytes.buffer);
@@ -77,22 +85,19 @@ export class ReportWriter {
   take(): Uint8Array<ArrayBuffer> {
     const frame = this.#bytes.slice(0, this.#size);
     this.#size = 0;
-    if (this.#bytes.byteLength > keptSize) this.#grow(smallest, 0);
     return frame;
   }
 
   #reserve(size: number): number {
     const at = this.#size;
     this.#size += size;
-    if (this.#size > this.#bytes.byteLength) this.#grow(Math.max(this.#size, this.#bytes.byteLength * 2), at);
+    if (this.#size > this.#bytes.byteLength) {
+      const bytes = new Uint8Array(Math.max(this.#size, this.#bytes.byteLength * 2));
+      bytes.set(this.#bytes.subarray(0, at));
+      this.#bytes = bytes;
+      this.#view = new DataView(bytes.buffer);
+    }
     return at;
-  }
-
-  #grow(size: number, used: number): void {
-    const bytes = new Uint8Array(size);
-    bytes.set(this.#bytes.subarray(0, used));
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer);
   }
 }
 
@@ -129,8 +134,6 @@ const { parse, stringify } = JSON;
 const endTypes = ["value", "fault", "stopped"] as const satisfies readonly AttemptEnd["type"][];
 const headSize = 25;
 const smallest = 1_024;
-// A buffer that one large result has blown up is not kept.
-const keptSize = 1_048_576;
 const empty = new Uint8Array(0);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

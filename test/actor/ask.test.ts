@@ -156,3 +156,20 @@ test("an ask whose message cannot be built is rejected with that error", async (
 
   await expect(asked).rejects.toBe(problem);
 });
+
+test("an ask that was put aside is rejected when its actor crashes over another message", async () => {
+  const { tree, asked, settle } = askAnswering(() => undefined);
+  const error = errorOf(asked);
+  await settle();
+
+  tree.ref<Answering>("oracle").tell({
+    type: "ask",
+    reply: Object.assign(() => undefined, { reject: () => undefined }),
+    answer: () => {
+      throw new Error("crash");
+    },
+  });
+  await settle();
+
+  expect(await error).toBeInstanceOf(ActorStoppedError);
+});
