@@ -7,10 +7,13 @@ import { createSystem } from "../actor/system.ts";
 import { systemClock } from "../base/clock.ts";
 import { ClosedError } from "../base/errors.ts";
 import type { StorageLocation, StorageLocations } from "../config/locations.ts";
-import type { ResolvedOptions } from "../config/resolve.ts";
 import { threadExecutor } from "../executor/threads.ts";
 import { combinedStorage } from "../storage/combined.ts";
+import type { LmdbOptions } from "../storage/lmdb/environment.ts";
+import { lmdbEvents } from "../storage/lmdb/events.ts";
 import { lmdbStorage } from "../storage/lmdb/lmdb.ts";
+import { lmdbResults } from "../storage/lmdb/results.ts";
+import { memoryEvents, memoryResults } from "../storage/memory-components.ts";
 import { memoryStorage } from "../storage/memory.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { DispatcherMessage, QueueMessage } from "../supervisor/protocol.ts";
@@ -38,24 +41,17 @@ function plainError(fields: object): object {
   );
 }
 
-function storageAt(location: StorageLocation, { reserveBytes, preflight }: Pick<ResolvedOptions, "reserveBytes" | "preflight">): Storage {
-  switch (location.kind) {
-    case "memory":
-      return memoryStorage();
-    case "lmdb":
-      return lmdbStorage({ path: location.path, reserveBytes, preflight });
-  }
-}
+const lmdbOptions = (path: string): LmdbOptions => ({ path, reserveBytes: options.reserveBytes, preflight: options.preflight });
 
 function storageFor({ tasks, results, events }: StorageLocations): Storage {
-  const storages = new Map<string, Storage>();
-  const at = (location: StorageLocation): Storage => {
-    const key = JSON.stringify(location);
-    const storage = storages.get(key) ?? storageAt(location, options);
-    storages.set(key, storage);
-    return storage;
-  };
-  return combinedStorage({ tasks: at(tasks), results: at(results), events: at(events) }, log);
+  const isApart = (location: StorageLocation): boolean => JSON.stringify(location) !== JSON.stringify(tasks);
+  const main = tasks.kind === "memory" ? memoryStorage() : lmdbStorage(lmdbOptions(tasks.path));
+  if (!isApart(results) && !isApart(events)) return main;
+  return combinedStorage(main, {
+    ...(isApart(results) ? { results: results.kind === "memory" ? memoryResults() : lmdbResults(lmdbOptions(results.path)) } : {}),
+    ...(isApart(events) ? { events: events.kind === "memory" ? memoryEvents() : lmdbEvents(lmdbOptions(events.path)) } : {}),
+    onLostEvents: (error, count) => log.warn({ error, count }, "events could not be kept"),
+  });
 }
 
 async function open(): Promise<void> {

@@ -65,6 +65,8 @@ export interface StorageSettings {
   readonly now: EpochMs;
   readonly events: EventLevel;
   readonly retention: Retention;
+  /** Events are kept elsewhere: they are given to this when their changes are on disk, and not stored. */
+  readonly onEvents?: (events: readonly TaskEvent[]) => void;
 }
 
 /** How long things are kept after they ended, in milliseconds. */
@@ -79,6 +81,34 @@ export interface Opened {
   readonly epoch: number;
   /** Tasks that an earlier opening had claimed and that went back, as interruptions. */
   readonly interrupted: number;
+}
+
+/** Results on a storage of their own, apart from their tasks. Written before the task is settled, by task and attempt. */
+export interface ResultStorage {
+  open(owner: string): Promise<void>;
+  /** Resolves when they are kept. The same task and attempt again replaces. */
+  put(results: readonly KeptResult[]): Promise<void>;
+  get(id: TaskId, attempt: number): Promise<Payload | undefined>;
+  /** Forgets at most `limit` of those whose time is over. */
+  prune(now: EpochMs, limit: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface KeptResult {
+  readonly id: TaskId;
+  readonly attempt: number;
+  readonly result: Payload;
+  readonly expiresAt: EpochMs;
+}
+
+/** Events on a storage of their own. Best effort: a crash may lose the last of them, never a task. */
+export interface EventStorage {
+  open(owner: string): Promise<void>;
+  append(events: readonly TaskEvent[]): Promise<void>;
+  query(query: EventQuery): Promise<readonly TaskEvent[]>;
+  /** Forgets at most `limit` of those up to a moment. */
+  prune(upTo: EpochMs, limit: number): Promise<number>;
+  close(): Promise<void>;
 }
 
 // ---------------------------------------------------------------------------------------------- what may be changed
@@ -162,7 +192,8 @@ export interface Settlement {
 }
 
 export type AttemptEnd =
-  | { readonly to: "completed"; readonly result: Payload }
+  /** `resultTtlMs` as the task has it, for results that are kept elsewhere. */
+  | { readonly to: "completed"; readonly result: Payload; readonly resultTtlMs?: number }
   | ({ readonly to: "failed"; readonly reason: string; readonly failure: AttemptFailure } & Tallies)
   | ({ readonly to: "retrying"; readonly runAt: EpochMs; readonly failure: AttemptFailure } & Tallies)
   | ({ readonly to: "cancelled"; readonly reason: string } & Partial<Tallies>)

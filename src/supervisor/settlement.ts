@@ -34,7 +34,10 @@ function endFor(
   at: { readonly now: EpochMs; readonly random: number },
 ): AttemptEnd {
   // A value that arrived in spite of a cancellation is a value: the work was done.
-  if (end.type === "value") return { to: "completed", result: end.result };
+  if (end.type === "value") {
+    const { resultTtlMs } = task.request;
+    return { to: "completed", result: end.result, ...(resultTtlMs === undefined ? {} : { resultTtlMs }) };
+  }
   if (stop?.type === "cancel") return { to: "cancelled", reason: stop.reason };
   switch (end.type) {
     case "unstarted":

@@ -102,11 +102,12 @@ export function decode(payload: Payload): unknown {
   }
 }
 
-// msgpackr needs a DataView of what it reads; for small payloads, copying them to where one is costs less.
+// msgpackr makes a DataView of what it reads and leaves it there as a property. Copying a small payload to where one is
+// already costs less; a larger one is read through a view that is thrown away.
 const scratch = new Uint8Array(4_096);
 
 function unpack(payload: Payload): unknown {
-  if (payload.length > scratch.length) return packr.unpack(payload, { start: 1, end: payload.length });
+  if (payload.length > scratch.length) return packr.unpack(payload.subarray(1));
   scratch.set(payload);
   return packr.unpack(scratch, { start: 1, end: payload.length });
 }

@@ -5,6 +5,9 @@ import { decode, encode, UnreadablePayloadError } from "../../src/task/codec.ts"
 
 const limits = { maxBytes: 10_000_000 };
 
+// Making counterexamples smaller takes for ever with values that hold themselves.
+fc.configureGlobal({ endOnFailure: true });
+
 /** Text as JavaScript has it: any units, halves of characters too. */
 const text16 = fc.uint16Array({ maxLength: 100 }).map((units) => String.fromCharCode(...units));
 
@@ -109,7 +112,7 @@ describe("codec", () => {
       fc.property(cloneable, (value) => {
         const payload = encode(value, "value", limits);
 
-        expect(encode(decode(payload), "value", limits)).toStrictEqual(payload);
+        expect(Buffer.compare(encode(decode(payload), "value", limits), payload)).toBe(0);
       }),
       { numRuns: 500 },
     );

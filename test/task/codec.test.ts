@@ -334,14 +334,13 @@ describe("bytes", () => {
     expect([...encodePooled([1, "a"], "args", limits)]).toStrictEqual([...encode([1, "a"], "args", limits)]);
   });
 
-  test("decoding leaves the payload as it is", () => {
-    const payload = encode({ a: new Uint8Array([1, 2]) }, "args", limits);
+  test.each([2, 10_000])("decoding leaves a payload with %i bytes as it is", (length) => {
+    const payload = encode({ a: new Uint8Array(length) }, "args", limits);
     const before = payload.slice();
 
     (decode(payload) as { a: Uint8Array }).a.fill(9);
 
     expect(payload).toStrictEqual(before);
-    expect(Object.keys(payload)).toHaveLength(payload.length);
   });
 
   test.each([10, 10_000])("bytes that arrive among %i others outlive the next decoding", (others) => {

@@ -19,6 +19,8 @@ export interface CommitterParts {
   ensureSpace(bytes: number, addsWork: boolean): void;
   /** Called at the end of every transaction that applied something: writes what many groups changed. */
   finish(): void;
+  /** Called when it is on disk, before anybody is answered. */
+  committed(): void;
 }
 
 /**
@@ -92,6 +94,7 @@ export class Committer {
       for (const { reject } of groups) reject(this.#failure);
       return;
     }
+    this.#parts.committed();
     for (const answer of answers) answer();
   }
 

@@ -1,41 +1,12 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readSync,
-  readdirSync,
-  statSync,
-  statfsSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
-import {
-  InvalidArgumentError,
-  StoreCorruptError,
-  StoreForeignError,
-  StoreVersionError,
-  type OmniqError,
-} from "../../base/errors.ts";
-import { bootId, closeNoteFile, markerFile, placeOf, readCloseNote, readMarker, type CloseNote } from "./close-note.ts";
+import { StoreCorruptError, StoreForeignError } from "../../base/errors.ts";
+import { bootId, placeOf, readCloseNote, readMarker, type CloseNote } from "./close-note.ts";
+import { foreignEntry } from "./owner.ts";
+import { errorFor, FindingError } from "./preflight.ts";
 
 /** `auto` reads a store from end to end when it may have changed without us; the others say always or never. */
 export type PreflightMode = "auto" | "always" | "off";
-
-/** What is wrong with a store, as data: it may have been found by another process. */
-export type Finding =
-  | { readonly type: "damaged"; readonly problem: string }
-  | { readonly type: "foreign"; readonly problem: string }
-  | { readonly type: "newer"; readonly found: number; readonly known: number };
-
-/** Thrown while a store is read; whoever knows the folder makes it a named error. */
-export class FindingError extends Error {
-  readonly finding: Finding;
-  constructor(finding: Finding) {
-    super(finding.type === "newer" ? `format ${finding.found}` : finding.problem);
-    this.finding = finding;
-  }
-}
 
 /** A B-tree of an LMDB file, as its record in a meta page or in the main tree describes it. */
 export interface Tree {
@@ -71,39 +42,20 @@ const dataVersion = 2;
 const pageHeaderBytes = 24;
 const metaBytes = 144;
 const noPage = 0xffff_ffff_ffff_ffffn;
-const pageFlags = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08, fixed: 0x20 };
-const pageKinds = new Set([pageFlags.branch, pageFlags.leaf, pageFlags.leaf | pageFlags.fixed]);
-const treeFlags = { reverseKeys: 0x02, duplicates: 0x04, integerKeys: 0x08 };
-/** Flags of an entry: its value is on pages of its own; it is a tree; it has duplicates. */
-export const entryFlags = { big: 0x01, tree: 0x02, duplicates: 0x04 };
+const pageFlags = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 };
+/** Flags of an entry: its value is on pages of its own; it is a tree. No tree of ours has duplicates. */
+export const entryFlags = { big: 0x01, tree: 0x02 };
 const deepestTree = 32;
-
-// statfs types whose locks and shared mappings LMDB cannot rely on.
-const remoteFileSystems = new Map([
-  [0x6969, "NFS"],
-  [0x517b, "SMB"],
-  [0xff534d42, "CIFS"],
-  [0xfe534d42, "SMB"],
-  [0x5346414f, "AFS"],
-  [0x00c36400, "Ceph"],
-  [0x0bd00bd0, "Lustre"],
-  [0x01021997, "9P"],
-  [0x786f4256, "a VirtualBox shared folder"],
-]);
 
 /**
  * Looks at a store before LMDB does, which would take an emptied file for a new store and crash on a shortened one:
  * opens no environment, and no file that is still open when this returns. The caller owns the folder, and has no
  * environment open in it: closing a file drops the locks that this process has on it.
  *
- * @throws StoreCorruptError, StoreForeignError; InvalidArgumentError on a file system of another machine.
+ * @throws StoreCorruptError, StoreForeignError.
  */
 export async function checkBeforeOpening(folder: string): Promise<"new" | { readonly note: CloseNote | undefined }> {
   if (statSync(folder, { throwIfNoEntry: false }) === undefined) return "new";
-  const remote = remoteFileSystem(statfsSync(folder).type);
-  if (remote !== undefined) {
-    throw new InvalidArgumentError("path", `${folder} is on ${remote}. Choose a folder on a disk of this machine.`);
-  }
   const foreign = foreignEntry(folder);
   if (foreign !== undefined) throw new StoreForeignError(folder, `it holds "${foreign}"`);
   const marker = readMarker(folder);
@@ -144,29 +96,6 @@ export function needsPreflight(folder: string, note: CloseNote | undefined, mode
   const boot = bootId();
   return boot === undefined || marker?.bootId !== boot || marker.place !== placeOf(folder);
 }
-
-/** The error that tells a caller about `finding`. */
-export function errorFor(folder: string, finding: Finding): OmniqError {
-  switch (finding.type) {
-    case "damaged":
-      return new StoreCorruptError(folder, finding.problem);
-    case "foreign":
-      return new StoreForeignError(folder, finding.problem);
-    case "newer":
-      return new StoreVersionError(folder, finding.found, finding.known);
-  }
-}
-
-/** The name of something that is neither part of a store nor beside the point, in a folder without a store. */
-export function foreignEntry(folder: string): string | undefined {
-  const names = readdirSync(folder);
-  if (names.some((name) => name === "data.mdb" || name === closeNoteFile || name === markerFile)) return undefined;
-  // A fresh file system has lost+found; tools leave hidden files.
-  return names.find((name) => !/^(owner\..+|lock\.mdb|(store|closed)\.json\.tmp|lost\+found|\..+)$/.test(name));
-}
-
-/** What a file system that is on another machine is called, by its statfs type; `undefined` for others. */
-export const remoteFileSystem = (type: number): string | undefined => remoteFileSystems.get(type >>> 0);
 
 /** `data.mdb`, for reading. */
 export class DataFile {
@@ -239,9 +168,9 @@ function readMeta(file: DataFile, page: Buffer, number: number): Header & { read
   const transaction = meta.readBigUInt64LE(128);
   const free = readTree(meta.subarray(24, 72));
   const main = readTree(meta.subarray(72, 120));
-  // Free pages at the end are never written, so the file may be shorter than this; but not by orders of magnitude.
-  if (lastPage < 1 || lastPage > 2 ** 40 || mapSize > 2n ** 47n)
+  if (lastPage < 1 || BigInt(lastPage + 1) * BigInt(pageSize) > mapSize || mapSize > 2n ** 47n)
     throw file.damaged(`meta page ${number} has impossible sizes`);
+  if (main.flags !== 0) throw file.damaged(`meta page ${number} has an impossible tree`);
   for (const tree of [free, main]) {
     const isEmpty = tree.root === undefined;
     if (
@@ -280,18 +209,17 @@ export function walkTree(file: DataFile, header: Header, tree: Tree, visitor: Tr
   let leafPages = 0;
   let overflowPages = 0;
   let entries = 0;
+  // The list of free pages is in the order of its numbers.
+  const isOrdered = tree !== header.free;
   let pagesLeft = lastPage;
-  let previous: Buffer | undefined;
+  let previous: { readonly key: Buffer; readonly isSeparator: boolean } | undefined;
 
-  // Orders differ in what they make of a key that begins with another one, so that is left open.
-  const isOrdered = (tree.flags & (treeFlags.reverseKeys | treeFlags.integerKeys)) === 0;
-  const checkOrder = (page: number, key: Buffer): void => {
-    if (!isOrdered) return;
-    if (previous !== undefined) {
-      const length = Math.min(previous.length, key.length);
-      if (previous.compare(key, 0, length, 0, length) > 0) throw file.damaged(`page ${page} has keys out of order`);
-    }
-    previous = key;
+  // A branch repeats the first key of what is below it.
+  const checkOrder = (page: number, key: Buffer, isSeparator: boolean): void => {
+    const order = previous === undefined ? -1 : previous.key.compare(key);
+    if (order > 0 || (order === 0 && previous?.isSeparator === false))
+      throw file.damaged(`page ${page} has keys out of order`);
+    previous = { key, isSeparator };
   };
 
   const load = (number: number, count: number): Buffer => {
@@ -307,13 +235,11 @@ export function walkTree(file: DataFile, header: Header, tree: Tree, visitor: Tr
   const visit = (number: number, level: number): void => {
     const page = load(number, 1);
     const kind = page.readUInt16LE(18) & 0xff;
-    const isLeaf = (kind & pageFlags.leaf) !== 0;
-    if (!pageKinds.has(kind) || isLeaf !== (level === tree.depth))
+    const isLeaf = kind === pageFlags.leaf;
+    if ((!isLeaf && kind !== pageFlags.branch) || isLeaf !== (level === tree.depth))
       throw file.damaged(`page ${number} is not of its kind`);
     if (isLeaf) leafPages++;
     else branchPages++;
-    // Values of one size, without heads or keys.
-    if ((kind & pageFlags.fixed) !== 0) return;
     const lower = page.readUInt16LE(20);
     const upper = page.readUInt16LE(22);
     const isSound = lower >= 2 && (lower & 1) === 0 && lower <= upper && upper <= pageSize - pageHeaderBytes;
@@ -325,7 +251,7 @@ export function walkTree(file: DataFile, header: Header, tree: Tree, visitor: Tr
       if (keyEnd > pageSize) throw file.damaged(`page ${number} has an entry outside of itself`);
       const key = page.subarray(at + 8, keyEnd);
       // The first key of a branch is not used.
-      if (isLeaf || index > 0) checkOrder(number, key);
+      if (isOrdered && (isLeaf || index > 0)) checkOrder(number, key, !isLeaf);
       const low = page.readUInt16LE(at) + page.readUInt16LE(at + 2) * 0x1_0000;
       const flags = page.readUInt16LE(at + 4);
       if (isLeaf) visitor.entry(key, valueAt(page, number, keyEnd, low, flags), flags);
@@ -336,7 +262,8 @@ export function walkTree(file: DataFile, header: Header, tree: Tree, visitor: Tr
   const valueAt = (page: Buffer, number: number, at: number, length: number, flags: number): Buffer => {
     entries++;
     const isBig = (flags & entryFlags.big) !== 0;
-    if (flags > 0x07 || at + (isBig ? 24 : length) > pageSize)
+    const isKnown = flags === 0 || flags === entryFlags.big || (flags === entryFlags.tree && tree === header.main);
+    if (!isKnown || at + (isBig ? 24 : length) > pageSize)
       throw file.damaged(`page ${number} has a value outside of itself`);
     return isBig ? loadOverflow(page, at, length) : page.subarray(at, at + length);
   };
@@ -356,12 +283,8 @@ export function walkTree(file: DataFile, header: Header, tree: Tree, visitor: Tr
   };
 
   if (tree.root !== undefined) visit(tree.root, 1);
-  const isCounted = branchPages === tree.branchPages && overflowPages === tree.overflowPages;
-  // With duplicates, entries and pages of the trees within are counted differently.
-  if (
-    (tree.flags & treeFlags.duplicates) === 0 &&
-    !(isCounted && leafPages === tree.leafPages && entries === tree.entries)
-  ) {
+  const isCounted = branchPages === tree.branchPages && leafPages === tree.leafPages;
+  if (!isCounted || overflowPages !== tree.overflowPages || entries !== tree.entries) {
     throw file.damaged("a tree does not have the pages and entries that it says it has");
   }
 }

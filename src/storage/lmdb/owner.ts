@@ -8,14 +8,14 @@ import {
   readdirSync,
   realpathSync,
   rmSync,
+  statfsSync,
   statSync,
 } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { dirname, join, relative } from "node:path";
 import { systemClock, type Clock, type EpochMs } from "../../base/clock.ts";
 import { InvalidArgumentError, StoreForeignError, StoreOwnedError } from "../../base/errors.ts";
-import { placeOf, readJson, writeJsonDurably } from "./close-note.ts";
-import { foreignEntry } from "./integrity.ts";
+import { closeNoteFile, markerFile, placeOf, readJson, writeJsonDurably } from "./close-note.ts";
 
 /** The right to use a store, until it is released or this process ends, however it ends. */
 export interface Ownership {
@@ -39,6 +39,19 @@ const contestStepMs = 5;
 // sun_path holds 108 bytes on Linux, 104 elsewhere; the last is a NUL.
 const longestSocketPath = process.platform === "linux" ? 107 : 103;
 
+// statfs types whose locks and shared mappings LMDB cannot rely on.
+const remoteFileSystems = new Map([
+  [0x6969, "NFS"],
+  [0x517b, "SMB"],
+  [0xff534d42, "CIFS"],
+  [0xfe534d42, "SMB"],
+  [0x5346414f, "AFS"],
+  [0x00c36400, "Ceph"],
+  [0x0bd00bd0, "Lustre"],
+  [0x01021997, "9P"],
+  [0x786f4256, "a VirtualBox shared folder"],
+]);
+
 /**
  * Takes the store in `folder` for this process, creating the folder (mode 0700) where there is none.
  *
@@ -48,7 +61,7 @@ const longestSocketPath = process.platform === "linux" ? 107 : 103;
  *
  * @param owner shown to whoever else tries.
  * @throws StoreOwnedError within a second when it is taken. StoreForeignError when the folder holds something else.
- *   InvalidArgumentError when the folder cannot be made private to this user.
+ *   InvalidArgumentError when the folder cannot be made private to this user, or is on another machine.
  */
 export async function takeOwnership(folder: string, owner: string, clock: Clock = systemClock): Promise<Ownership> {
   const path = prepareFolder(folder);
@@ -98,6 +111,10 @@ function prepareFolder(folder: string): string {
     throw new InvalidArgumentError("path", `${folder} cannot be made a folder (${String(error)}).`, { cause: error });
   }
   const path = realpathSync(folder);
+  const remote = remoteFileSystem(statfsSync(path).type);
+  if (remote !== undefined) {
+    throw new InvalidArgumentError("path", `${path} is on ${remote}. Choose a folder on a disk of this machine.`);
+  }
   const foreign = foreignEntry(path);
   if (foreign !== undefined) throw new StoreForeignError(path, `it holds "${foreign}"`);
   const user = process.geteuid?.();
@@ -120,6 +137,17 @@ function prepareFolder(folder: string): string {
   }
   return path;
 }
+
+/** The name of something that is neither part of a store nor beside the point, in a folder without a store. */
+export function foreignEntry(folder: string): string | undefined {
+  const names = readdirSync(folder);
+  if (names.some((name) => name === "data.mdb" || name === closeNoteFile || name === markerFile)) return undefined;
+  // A fresh file system has lost+found; tools leave hidden files.
+  return names.find((name) => !/^(owner\..+|lock\.mdb|(store|closed)\.json\.tmp|lost\+found|\..+)$/.test(name));
+}
+
+/** What a file system that is on another machine is called, by its statfs type; `undefined` for others. */
+export const remoteFileSystem = (type: number): string | undefined => remoteFileSystems.get(type >>> 0);
 
 /** A name outside of the file system that one listener at a time can have; `undefined` where there are none. */
 function nameFor(path: string): string | undefined {

@@ -7,7 +7,6 @@ import { open } from "lmdb";
 import {
   DataFile,
   entryFlags,
-  FindingError,
   readHeader,
   readTree,
   walkFreePages,
@@ -15,7 +14,7 @@ import {
   type Header,
   type Tree,
 } from "./integrity.ts";
-import type { PreflightMessage } from "./preflight.ts";
+import { FindingError, type PreflightMessage } from "./preflight.ts";
 
 /** The newest format that this version reads. */
 const knownFormat = 1;
@@ -61,8 +60,9 @@ function checkTree(file: DataFile, header: Header, tree: Tree, pages: (page: num
     pages,
     entry(_key, value, flags) {
       if ((flags & entryFlags.tree) === 0) return;
-      if (value.length !== 48) throw file.damaged("a tree within a tree is not one");
-      checkTree(file, header, readTree(value), pages);
+      const inner = value.length === 48 ? readTree(value) : undefined;
+      if (inner?.flags !== 0) throw file.damaged("a tree within a tree is not one of ours");
+      checkTree(file, header, inner, pages);
     },
   });
 }
@@ -72,7 +72,6 @@ async function checkRecords(): Promise<void> {
     path: folder,
     readOnly: true,
     overlappingSync: false,
-    permissionsMode: 0o600,
     cache: false,
     maxDbs: 64,
     encoding: "binary",
@@ -84,7 +83,7 @@ async function checkRecords(): Promise<void> {
       if (typeof name !== "string") throw damaged("a database in it has no name");
       const isSummed = !name.endsWith("-index");
       const database = root.openDB<Buffer, Buffer>(name, { encoding: "binary", keyEncoding: "binary" });
-      if (name === "meta") checkFormat(database.get(Buffer.from("format")));
+      if (name === "meta") checkFormat(database.get(Buffer.from("format")), names);
       for (const { key, value } of database.getRange({ snapshot: true })) {
         step();
         if (isSummed && !isIntact(value)) {
@@ -100,12 +99,17 @@ async function checkRecords(): Promise<void> {
 const isIntact = (record: Buffer): boolean =>
   record.length >= 4 && record.readUInt32LE(0) === crc32(record.subarray(4));
 
-function checkFormat(record: Buffer | undefined): void {
+/** The record may also list the tables, as a flipped bit in the name of one would make LMDB create it anew, empty. */
+function checkFormat(record: Buffer | undefined, names: readonly unknown[]): void {
   if (record === undefined) throw foreign("it has no record of its format");
   if (!isIntact(record)) throw damaged("the record of its format has changed since it was written");
-  const { product, format } = JSON.parse(record.toString("utf8", 4)) as { product?: unknown; format?: unknown };
+  const { product, format, tables } = JSON.parse(record.toString("utf8", 4)) as Partial<
+    Record<"product" | "format" | "tables", unknown>
+  >;
   if (product !== "omniq" || typeof format !== "number") throw foreign(`it is of ${JSON.stringify(product)}`);
   if (format > knownFormat) throw new FindingError({ type: "newer", found: format, known: knownFormat });
+  const missing = Array.isArray(tables) ? tables.find((table) => !names.includes(table)) : undefined;
+  if (missing !== undefined) throw damaged(`its table ${JSON.stringify(missing)} is missing`);
 }
 
 let verdict: PreflightMessage = { type: "done" };

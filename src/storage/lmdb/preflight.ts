@@ -3,8 +3,22 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock, type Clock } from "../../base/clock.ts";
-import { StoreCorruptError } from "../../base/errors.ts";
-import { errorFor, type Finding } from "./integrity.ts";
+import { StoreCorruptError, StoreForeignError, StoreVersionError, type OmniqError } from "../../base/errors.ts";
+
+/** What is wrong with a store, as data: it may have been found by another process. */
+export type Finding =
+  | { readonly type: "damaged"; readonly problem: string }
+  | { readonly type: "foreign"; readonly problem: string }
+  | { readonly type: "newer"; readonly found: number; readonly known: number };
+
+/** Thrown while a store is read; whoever knows the folder makes it a named error. */
+export class FindingError extends Error {
+  readonly finding: Finding;
+  constructor(finding: Finding) {
+    super(finding.type === "newer" ? `format ${finding.found}` : finding.problem);
+    this.finding = finding;
+  }
+}
 
 /** What the process that reads the store tells. */
 export type PreflightMessage = { readonly type: "progress" } | { readonly type: "done" } | Finding;
@@ -55,6 +69,18 @@ export async function runPreflight(folder: string, clock: Clock = systemClock): 
   const how = signal === null ? `exit code ${code}` : signal;
   const said = stderr.trim();
   throw new StoreCorruptError(folder, `reading it ended with ${how}${said === "" ? "" : ` (${said})`}`);
+}
+
+/** The error that tells a caller about `finding`. */
+export function errorFor(folder: string, finding: Finding): OmniqError {
+  switch (finding.type) {
+    case "damaged":
+      return new StoreCorruptError(folder, finding.problem);
+    case "foreign":
+      return new StoreForeignError(folder, finding.problem);
+    case "newer":
+      return new StoreVersionError(folder, finding.found, finding.known);
+  }
 }
 
 interface End {

@@ -2,8 +2,9 @@ import type { TaskEvent } from "../../task/event.ts";
 import type { StoredTask } from "../../task/task.ts";
 import type { EventQuery, TaskPage, TaskQuery } from "../storage.ts";
 import { numberKey, taskIdOf, taskKey } from "./keys.ts";
-import { decodeData } from "./records.ts";
+import { decodeData, type Place } from "./records.ts";
 import type { Found, Store } from "./store.ts";
+import type { Table } from "./tables.ts";
 
 /** How many records are looked at before the event loop gets a turn. */
 const piece = 1_000;
@@ -76,14 +77,14 @@ function matches({ row, life }: Found, { states, queue, name, tags, before }: Ta
   );
 }
 
-export async function events(store: Store, query: EventQuery): Promise<readonly TaskEvent[]> {
+export async function queryEvents(events: Table, place: Place, query: EventQuery): Promise<readonly TaskEvent[]> {
   const kept: TaskEvent[] = [];
   const limit = Math.min(query.limit, largestPage);
   let start = numberKey((query.after ?? 0) + 1);
   for (;;) {
-    const page = [...store.tables.events.getRange({ start, limit: piece })];
+    const page = [...events.getRange({ start, limit: piece })];
     for (const { value } of page) {
-      const event = decodeData<TaskEvent>(value, store.place);
+      const event = decodeData<TaskEvent>(value, place);
       if (isAsked(event, query)) kept.push(event);
       if (kept.length === limit) return kept;
     }

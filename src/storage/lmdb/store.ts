@@ -56,6 +56,7 @@ export class Store {
   readonly settings: StorageSettings;
   readonly place: Place;
   #pruneNumber = 0;
+  #toTell: TaskEvent[] = [];
   /** Keys of tasks that ended in this transaction, by the moment their records (or results) are forgotten. */
   #toPrune = new Map<EpochMs, { tasks: Buffer[]; results: Buffer[] }>();
 
@@ -214,7 +215,16 @@ export class Store {
       ...(more.reason === undefined ? {} : { reason: more.reason }),
       ...(more.error === undefined ? {} : { error: more.error }),
     };
-    this.tables.events.put(numberKey(event.sequence), encodeData(event));
+    if (this.settings.onEvents === undefined) this.tables.events.put(numberKey(event.sequence), encodeData(event));
+    else this.#toTell.push(event);
+  }
+
+  /** After each transaction: events that are kept elsewhere. */
+  tell(): void {
+    if (this.#toTell.length === 0) return;
+    const events = this.#toTell;
+    this.#toTell = [];
+    this.settings.onEvents?.(events);
   }
 
   /** At the end of each transaction. */

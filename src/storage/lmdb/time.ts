@@ -5,8 +5,9 @@ import type { TaskId, TaskLife } from "../../task/task.ts";
 import type { Advance, Advanced, Prune, Pruned } from "../storage.ts";
 import { endLease } from "./claims.ts";
 import { due, dueAt, dueKey, dueKindOf, dueLaneOf, numberKey, pruneKey, taskIdOf } from "./keys.ts";
-import { decodeData, decodeKeys, encodeOutcome } from "./records.ts";
+import { decodeData, decodeKeys, encodeOutcome, type Place } from "./records.ts";
 import { pruneKind, type Step, type Store } from "./store.ts";
+import type { Table } from "./tables.ts";
 
 // ---------------------------------------------------------------------------------------------------------- advance
 
@@ -102,7 +103,7 @@ export function prune(store: Store, { now, limit }: Prune): Step<Pruned> {
           if (kind === pruneKind.result && forgetResult(store, taskKey, at)) pruned.results++;
         }
       }
-      const events = forgetEvents(store, now - store.settings.retention.eventsMs, limit);
+      const events = forgetEvents(store.tables.events, store.place, now - store.settings.retention.eventsMs, limit);
       const next = nextPrune(store);
       return { ...pruned, events, hasMore: events === limit || (next !== undefined && next <= now) };
     },
@@ -136,14 +137,14 @@ function forgetResult(store: Store, key: Buffer, at: EpochMs): boolean {
   return true;
 }
 
-function forgetEvents(store: Store, before: EpochMs, limit: number): number {
+export function forgetEvents(events: Table, place: Place, upTo: EpochMs, limit: number): number {
   const sequences: number[] = [];
-  for (const { value } of store.tables.events.getRange({ limit })) {
-    const event = decodeData<TaskEvent>(value, store.place);
-    if (event.at > before) break;
+  for (const { value } of events.getRange({ limit })) {
+    const event = decodeData<TaskEvent>(value, place);
+    if (event.at > upTo) break;
     sequences.push(event.sequence);
   }
-  for (const sequence of sequences) store.tables.events.remove(numberKey(sequence));
+  for (const sequence of sequences) events.remove(numberKey(sequence));
   return sequences.length;
 }
 

@@ -39,7 +39,7 @@ export const settle = (ledger: Ledger, { now, settlements }: Settle): boolean[] 
   settlements.map((settlement) => {
     const version = claimOf(ledger, settlement);
     if (version === undefined) ledger.totals.late += 1;
-    else end(ledger, version, settlement, now);
+    else finish(ledger, version, settlement, now);
     return version !== undefined;
   });
 
@@ -58,7 +58,7 @@ const claimOf = (ledger: Ledger, { id, fence }: { id: TaskId; fence: Fence }): V
   return state === "running" && attempt === fence.attempt ? version : undefined;
 };
 
-function end(ledger: Ledger, version: Version, settlement: Settlement, now: EpochMs): void {
+function finish(ledger: Ledger, version: Version, settlement: Settlement, now: EpochMs): void {
   const { end } = settlement;
   const { task } = version;
   const measures = measured(settlement);

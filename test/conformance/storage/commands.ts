@@ -64,25 +64,25 @@ export type Step =
 
 const oneIn = <T>(n: number, arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
   fc.oneof({ weight: n - 1, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
-const queue = fc.constantFrom("x", "y", "z");
-const name = fc.constantFrom("mail", "sum");
-const pick = fc.nat(1_000);
-const picks = fc.array(pick, { minLength: 1, maxLength: 5 });
+const aQueue = fc.constantFrom("x", "y", "z");
+const aName = fc.constantFrom("mail", "sum");
+const aPick = fc.nat(1_000);
+const somePicks = fc.array(aPick, { minLength: 1, maxLength: 5 });
 
-const draft: fc.Arbitrary<Draft> = fc.record({
-  queue,
+const aDraft: fc.Arbitrary<Draft> = fc.record({
+  queue: aQueue,
   priority: fc.integer({ min: -1, max: 1 }),
-  name,
+  name: aName,
   delay: oneIn(4, fc.integer({ min: 0, max: 40 })),
   ttl: oneIn(4, fc.integer({ min: 1, max: 60 })),
   resultTtlMs: oneIn(4, fc.constantFrom(5, 2_000)),
   dedupeKey: oneIn(3, fc.constantFrom("k", "l")),
   onConflict: fc.constantFrom("error", "skip", "skip", "return", "return", "replace", "replace", "replace"),
-  knownId: oneIn(30, pick),
+  knownId: oneIn(30, aPick),
 });
 
-const ending: fc.Arbitrary<Ending> = fc.record({
-  pick,
+const anEnding: fc.Arbitrary<Ending> = fc.record({
+  pick: aPick,
   kind: fc.constantFrom("completed", "failed", "retrying", "cancelled", "interrupted", "unstarted", "parked", "parked"),
   isStarted: fc.boolean(),
   isLate: fc.nat(9).map((n) => n === 0),
@@ -92,7 +92,7 @@ const limitOrNone = (min: number, max: number) => fc.option(fc.integer({ min, ma
 
 const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
   fc.oneof(
-    { weight: 6, arbitrary: fc.record({ type: fc.constant("enqueue"), drafts: fc.array(draft, { maxLength: 5 }) }) },
+    { weight: 6, arbitrary: fc.record({ type: fc.constant("enqueue"), drafts: fc.array(aDraft, { maxLength: 5 }) }) },
     {
       weight: 5,
       arbitrary: fc.record({
@@ -104,17 +104,23 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
     },
     {
       weight: 5,
-      arbitrary: fc.record({ type: fc.constant("settle"), endings: fc.array(ending, { minLength: 1, maxLength: 5 }) }),
+      arbitrary: fc.record({
+        type: fc.constant("settle"),
+        endings: fc.array(anEnding, { minLength: 1, maxLength: 5 }),
+      }),
     },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant("extend"), pick, isLate: fc.boolean(), lease: fc.nat(40) }) },
-    { weight: 3, arbitrary: fc.record({ type: fc.constant("advance"), limit }) },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant("prune"), limit }) },
-    { weight: 2, arbitrary: fc.record({ type: fc.constantFrom("cancel", "requeue"), picks }) },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant("delete"), picks, force: fc.boolean() }) },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant("unpark"), name, limit }) },
     {
       weight: 1,
-      arbitrary: fc.record({ type: fc.constant("stage"), drafts: fc.array(draft, { minLength: 1, maxLength: 3 }) }),
+      arbitrary: fc.record({ type: fc.constant("extend"), pick: aPick, isLate: fc.boolean(), lease: fc.nat(40) }),
+    },
+    { weight: 3, arbitrary: fc.record({ type: fc.constant("advance"), limit }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("prune"), limit }) },
+    { weight: 2, arbitrary: fc.record({ type: fc.constantFrom("cancel", "requeue"), picks: somePicks }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("delete"), picks: somePicks, force: fc.boolean() }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("unpark"), name: aName, limit }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ type: fc.constant("stage"), drafts: fc.array(aDraft, { minLength: 1, maxLength: 3 }) }),
     },
     {
       weight: 1,
@@ -124,7 +130,7 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
       weight: 1,
       arbitrary: fc.record({
         type: fc.constant("configureQueue"),
-        queue,
+        queue: aQueue,
         patch: fc.record(
           { isPaused: fc.nat(3).map((n) => n === 0), maxSize: limitOrNone(3, 12), concurrency: limitOrNone(1, 4) },
           { requiredKeys: [] },
@@ -226,7 +232,7 @@ export class World {
   }
 
   reopened(): void {
-    for (const id of [...this.claims.keys()]) this.#end(id);
+    for (const id of this.claims.keys()) this.#end(id);
     this.opening += 1;
   }
 

@@ -84,7 +84,7 @@ export function enqueueing(bench: Bench): void {
     await bench.enqueue(aTask({ id: "c" }));
     await expect(
       bench.enqueue(aTask({ id: "a" }), aTask({ id: "b", queue: "new" }), aTask({ id: "c" })),
-    ).rejects.toThrow();
+    ).rejects.toBeInstanceOf(DuplicateTaskError);
     expect(idsOf(await bench.all())).toEqual(["c"]);
     expect(idsOf((await bench.claim()).tasks)).toEqual(["c"]);
   });
@@ -110,7 +110,7 @@ export function enqueueing(bench: Bench): void {
 
   it("leaves no event of a refused list", async () => {
     await bench.enqueue(aTask({ id: "a" }));
-    await expect(bench.enqueue(aTask({ id: "b" }), aTask({ id: "a" }))).rejects.toThrow();
+    await expect(bench.enqueue(aTask({ id: "b" }), aTask({ id: "a" }))).rejects.toBeInstanceOf(DuplicateTaskError);
     await bench.enqueue(aTask({ id: "c" }));
     const [first, second, ...more] = await bench.storage.events({ limit: 10 });
     expect([first?.taskId, second?.taskId, more]).toEqual(["a", "c", []]);

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { QueueFullError } from "../../../src/base/errors.ts";
+import { DuplicateTaskError, QueueFullError } from "../../../src/base/errors.ts";
 import { aTask } from "../../support/tasks.ts";
 import type { Bench } from "./bench.ts";
 
@@ -58,7 +58,7 @@ export function queueing(bench: Bench): void {
 
   it("does not create a queue for a list that is refused", async () => {
     await bench.enqueue(aTask({ id: "t" }));
-    await expect(bench.enqueue(aTask({ queue: "x" }), aTask({ id: "t" }))).rejects.toThrow();
+    await expect(bench.enqueue(aTask({ queue: "x" }), aTask({ id: "t" }))).rejects.toBeInstanceOf(DuplicateTaskError);
     expect(await names()).toEqual(["default"]);
   });
 

@@ -19,13 +19,7 @@ import {
   writeCloseNote,
   writeJsonDurably,
 } from "../../../src/storage/lmdb/close-note.ts";
-import {
-  checkBeforeOpening,
-  DataFile,
-  needsPreflight,
-  readHeader,
-  remoteFileSystem,
-} from "../../../src/storage/lmdb/integrity.ts";
+import { checkBeforeOpening, DataFile, needsPreflight, readHeader } from "../../../src/storage/lmdb/integrity.ts";
 import { aFolder, aStore } from "../../support/lmdb-folders.ts";
 
 const dataOf = (folder: string): string => join(folder, "data.mdb");
@@ -145,12 +139,6 @@ test.runIf(process.platform !== "win32")("data that is a link is not followed", 
   symlinkSync(dataOf(aStore()), dataOf(folder));
 
   await expect(checkBeforeOpening(folder)).rejects.toBeInstanceOf(StoreForeignError);
-});
-
-test("file systems of other machines are known by their type, also where it is read as negative", () => {
-  expect(remoteFileSystem(0x6969)).toBe("NFS");
-  expect(remoteFileSystem(0xff534d42 | 0)).toBe("CIFS");
-  expect(remoteFileSystem(0xef53)).toBeUndefined();
 });
 
 // ------------------------------------------------------------------------------------------------ needsPreflight

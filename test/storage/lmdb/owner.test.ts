@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, w
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { InvalidArgumentError, StoreForeignError, StoreOwnedError } from "../../../src/base/errors.ts";
-import { takeOwnership, type Ownership } from "../../../src/storage/lmdb/owner.ts";
+import { remoteFileSystem, takeOwnership, type Ownership } from "../../../src/storage/lmdb/owner.ts";
 import { aContender, aFolder, type Contender } from "../../support/lmdb-folders.ts";
 
 const modeOf = (path: string): number => statSync(path).mode & 0o777;
@@ -189,4 +189,10 @@ test("a release leaves no socket", async () => {
 
   expect(readdirSync(folder).sort()).toEqual([".hidden", "owner.json"]);
   expect(existsSync(folder)).toBe(true);
+});
+
+test("file systems of other machines are known by their type, also where it is read as negative", () => {
+  expect(remoteFileSystem(0x6969)).toBe("NFS");
+  expect(remoteFileSystem(0xff534d42 | 0)).toBe("CIFS");
+  expect(remoteFileSystem(0xef53)).toBeUndefined();
 });

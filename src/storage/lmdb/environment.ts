@@ -1,0 +1,124 @@
+import { crc32 } from "node:zlib";
+import { resolve } from "node:path";
+import { StoreCorruptError, StoreForeignError, StoreVersionError } from "../../base/errors.ts";
+import { confirmCreation, removeCloseNote, writeCloseNote } from "./close-note.ts";
+import { createSpaceGuard, type SpaceGuard } from "./free-space.ts";
+import { checkBeforeOpening, needsPreflight } from "./integrity.ts";
+import { takeOwnership } from "./owner.ts";
+import { runPreflight } from "./preflight.ts";
+import { openRoot, openTable, type Root, type Table } from "./tables.ts";
+
+export interface LmdbOptions {
+  /** The folder; made when it is missing. */
+  readonly path: string;
+  /** Space that new work leaves free, in bytes. */
+  readonly reserveBytes: number;
+  /** Whether a child process walks the store before it is opened. */
+  readonly preflight: "auto" | "always" | "off";
+}
+
+/** What is in the folder: a store of tasks, or a component of one that lies elsewhere. */
+export type Product = "omniq" | "omniq results" | "omniq events";
+
+/** A folder that is ours until `close`: checked, opened, its epoch raised. */
+export interface Environment {
+  readonly folder: string;
+  readonly root: Root;
+  readonly meta: Table;
+  readonly guard: SpaceGuard;
+  readonly epoch: number;
+  /** In one transaction: on disk when it returns, undone when the callback throws. */
+  transact<T>(write: () => T): T;
+  /** With `isClean`, the next opening may skip the walk through the store. */
+  close(isClean: boolean): Promise<void>;
+}
+
+const formatKey = Buffer.from("format", "utf8");
+const epochKey = Buffer.from("epoch", "utf8");
+const currentFormat = 1;
+
+/**
+ * Takes the folder, checks what is in it, and opens it.
+ *
+ * @throws StoreOwnedError, StoreCorruptError, StoreForeignError, StoreVersionError. The folder is left as it was.
+ */
+export async function openEnvironment(options: LmdbOptions, owner: string, product: Product): Promise<Environment> {
+  const folder = resolve(options.path);
+  const ownership = await takeOwnership(folder, owner);
+  try {
+    const before = await checkBeforeOpening(folder);
+    if (before !== "new" && needsPreflight(folder, before.note, options.preflight)) await runPreflight(folder);
+    await removeCloseNote(folder);
+    const root = openRoot(folder);
+    const transact = <T>(write: () => T): T => root.transactionSync(write);
+    try {
+      const meta = openTable(root, "meta");
+      const epoch = transact(() => {
+        checkFormat(meta, folder, product, before === "new");
+        return raiseEpoch(meta, folder);
+      });
+      root.readerCheck();
+      await confirmCreation(folder);
+      return {
+        folder,
+        root,
+        meta,
+        epoch,
+        transact,
+        guard: createSpaceGuard(folder, options.reserveBytes),
+        async close(isClean) {
+          await closeRoot(root);
+          if (isClean) await writeCloseNote(folder);
+          await ownership.release();
+        },
+      };
+    } catch (error) {
+      await closeRoot(root);
+      throw error;
+    }
+  } catch (error) {
+    await ownership.release();
+    throw error;
+  }
+}
+
+function checkFormat(meta: Table, folder: string, product: Product, isNew: boolean): void {
+  const bytes = meta.get(formatKey);
+  if (bytes === undefined) {
+    if (!isNew) throw new StoreForeignError(folder, "it has no format record");
+    meta.put(formatKey, sealText(JSON.stringify({ product, format: currentFormat })));
+    return;
+  }
+  const found = JSON.parse(openText(bytes, folder)) as { product?: unknown; format?: unknown };
+  if (found.product !== product || typeof found.format !== "number") {
+    throw new StoreForeignError(folder, `it holds ${JSON.stringify(found.product)}, not ${JSON.stringify(product)}`);
+  }
+  if (found.format > currentFormat) throw new StoreVersionError(folder, found.format, currentFormat);
+}
+
+/** Every opening has a higher epoch than all before it, so what an earlier owner still says can be told apart. */
+function raiseEpoch(meta: Table, folder: string): number {
+  const bytes = meta.get(epochKey);
+  const epoch = bytes === undefined ? 1 : Number(openText(bytes, folder)) + 1;
+  meta.put(epochKey, sealText(String(epoch)));
+  return epoch;
+}
+
+function sealText(text: string): Buffer {
+  const body = Buffer.from(text, "utf8");
+  const bytes = Buffer.concat([Buffer.alloc(4), body]);
+  bytes.writeUInt32LE(crc32(body), 0);
+  return bytes;
+}
+
+function openText(bytes: Buffer, folder: string): string {
+  const body = bytes.subarray(4);
+  if (crc32(body) !== bytes.readUInt32LE(0)) throw new StoreCorruptError(folder, "a record does not match its checksum");
+  return body.toString("utf8");
+}
+
+async function closeRoot(root: Root): Promise<void> {
+  // A put that was refused leaves work behind in lmdb that must not meet a closed environment.
+  await new Promise(setImmediate);
+  await root.close();
+}

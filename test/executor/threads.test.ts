@@ -1,0 +1,10 @@
+import type { threadExecutor as ThreadExecutor } from "../../src/executor/threads.ts";
+import { describeExecutor } from "../conformance/executor.ts";
+
+// Threads start from files that Node can run: the built ones.
+const built = new URL("../../dist/executor/threads.js", import.meta.url).href;
+const { threadExecutor } = (await import(built)) as { threadExecutor: typeof ThreadExecutor };
+
+describeExecutor("threads", (options) =>
+  threadExecutor({ threads: 2, resourceLimits: { maxOldGenerationSizeMb: 48 }, ...options }),
+);

@@ -1,0 +1,10 @@
+import { Piscina } from "piscina";
+import { findFiles } from "../examples/05-compress-folder/files.mjs";
+const {files}=await findFiles("/work/main/node_modules",{all:false});
+const p=new Piscina({filename:"/tmp/pw.mjs",minThreads:2,maxThreads:2,idleTimeout:1e5});
+await Promise.all([p.run(files[0].path),p.run(files[1].path)]);
+const t=performance.now(), c0=process.cpuUsage();
+const ms=await Promise.all(files.map(f=>p.run(f.path)));
+const w=performance.now()-t, c=process.cpuUsage(c0);
+console.log("piscina wall",w,"sum",ms.reduce((a,b)=>a+b),"ratio",ms.reduce((a,b)=>a+b)/w,"cpu",(c.user+c.system)/1e3);
+process.exit();
