@@ -4,11 +4,11 @@ const omniq = await Omniq.open({ tasks: new URL("./tasks.ts", import.meta.url), 
 
 // A simple task.
 const sum = await omniq.enqueue("add", [2, 3]);
-console.log(`2 + 3 = ${await sum.result()}`);
+console.log("2 + 3 =", await sum.result());
 
 // Tasks for later: after a while, and at a moment.
-const tea = await omniq.enqueue("remind", ["tea"], { delay: "1s" });
-const cake = await omniq.enqueue("remind", ["cake"], { schedule: at(new Date(Date.now() + 2_000)) });
+const tea = await omniq.enqueue("remind", ["tea"], { delay: "2s" });
+const cake = await omniq.enqueue("remind", ["cake"], { schedule: at(new Date(Date.now() + 3_000)) });
 console.log(`tea is ${await tea.state()}, cake is ${await cake.state()}`);
 
 // A queue of its own: one at a time, and nothing yet.

@@ -92,7 +92,7 @@ function stopOnSignals(omniq) {
     console.log("\nStopped. Run the same command again to go on.");
     process.exit(signal === "SIGINT" ? 130 : 143);
   };
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void stop(signal));
 }
 
 function progressBar() {

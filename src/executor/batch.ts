@@ -65,8 +65,9 @@ export class Batch implements Run {
       if (this.running === index) this.thread?.end(`a task on it was stopped: ${reason}`);
     };
     this.#stops.set(index, systemClock.wakeAt(systemClock.now() + graceMs, end));
-    this.slot.askStop(index);
+    // The message before the flag: who sees the flag finds the reason.
     this.thread?.tell({ type: "stop", batch: this.number, index, reason });
+    this.slot.askStop(index);
   }
 
   /** Passes on what the worker reports of attempts that ended. */

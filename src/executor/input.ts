@@ -1,14 +1,16 @@
-import { InvalidArgumentError } from "../base/errors.ts";
+import { InvalidArgumentError, type InvalidInputError } from "../base/errors.ts";
 import { decode, encodePooled, joinPayloads, splitPayloads, type PayloadBatch } from "../task/codec.ts";
 import type { StandardSchemaIssue } from "../task/standard-schema.ts";
 import { toTaskError } from "../task/task-error.ts";
 import type { Payload, TaskError } from "../task/task.ts";
 import type { LoadedTask } from "./loader.ts";
 
+type Issue = InvalidInputError["issues"][number];
+
 /** What the `input` schema of a task says of arguments. */
 export type InputVerdict =
   | { readonly type: "accepted"; readonly args: PayloadBatch }
-  | { readonly type: "refused"; readonly issues: readonly { readonly message: string; readonly path: string }[] }
+  | { readonly type: "refused"; readonly issues: readonly Issue[] }
   /** The schema threw, or gave what cannot be stored. */
   | { readonly type: "error"; readonly error: TaskError };
 
@@ -35,8 +37,8 @@ export async function checkInput(task: LoadedTask, args: PayloadBatch, maxBytes:
   }
 }
 
-/** With the path as text: `[0].size.width`. */
-const readIssue = ({ message, path = [] }: StandardSchemaIssue): { message: string; path: string } => ({
+/** With the path as text, `[0].size.width`. Schemas are code of the user: the message may be anything. */
+const readIssue = ({ message, path = [] }: { message: unknown; path?: StandardSchemaIssue["path"] }): Issue => ({
   message: String(message),
   path: path
     .map((part) => step(typeof part === "object" ? part.key : part))

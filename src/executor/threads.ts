@@ -48,9 +48,11 @@ class ThreadExecutor implements Executor, ThreadObserver {
   readonly #threads = new Map<number, Thread>();
   readonly #batches = new Set<Batch>();
   #pool: Piscina | undefined;
+  #closing: Promise<void> | undefined;
   #lastBatch = 0;
   #onGreeting = (): void => {};
   #onLastIdle = (): void => {};
+  #onClose = (): void => {};
 
   constructor(options: ThreadOptions) {
     this.#options = options;
@@ -61,19 +63,17 @@ class ThreadExecutor implements Executor, ThreadObserver {
   }
 
   async start(): Promise<Catalogue> {
+    if (this.#closing !== undefined) throw new ClosedError("The executor");
     const pool = this.#createPool();
     this.#pool = pool;
     // Threads at rest do not keep a process alive; starting is no rest.
     const alive = setInterval(() => {}, longestTimer);
     try {
-      await new Promise<void>((resolve, reject) => {
+      const failure = new Promise<never>((_, reject) => {
         pool.on("error", reject);
-        this.#onGreeting = () => this.#threads.size === this.#options.threads && resolve();
+        this.#onClose = () => reject(new ClosedError("The executor"));
       });
-      const [first, ...others] = this.#threads.values();
-      const catalogue = await (first as Thread).load();
-      for (const thread of others) thread.tell({ type: "load" });
-      return catalogue;
+      return await Promise.race([this.#load(), failure]);
     } catch (error) {
       await this.close();
       throw error;
@@ -121,20 +121,8 @@ class ThreadExecutor implements Executor, ThreadObserver {
     return acceptedArgs(name, answer as ValidateAnswer);
   }
 
-  async close(): Promise<void> {
-    const pool = this.#pool;
-    this.#pool = undefined;
-    if (pool === undefined) return;
-    for (const batch of this.#batches) batch.revoke();
-    const { graceMs = 0 } = this.#options;
-    if (graceMs > 0 && this.#batches.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = systemClock.wakeAt(systemClock.now() + graceMs, resolve);
-        this.#onLastIdle = () => (timer.cancel(), resolve());
-      });
-    }
-    for (const thread of this.#threads.values()) thread.end("the executor was closed");
-    await pool.destroy();
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
   }
 
   threw(thread: Thread, error: TaskError, taskId: TaskId | undefined): void {
@@ -144,6 +132,32 @@ class ThreadExecutor implements Executor, ThreadObserver {
 
   gone(thread: Thread): void {
     this.#threads.delete(thread.id);
+  }
+
+  async #load(): Promise<Catalogue> {
+    await new Promise<void>((resolve) => {
+      this.#onGreeting = () => void (this.#threads.size === this.#options.threads && resolve());
+    });
+    const [first, ...others] = this.#threads.values();
+    const catalogue = await (first as Thread).load();
+    for (const thread of others) thread.tell({ type: "load" });
+    return catalogue;
+  }
+
+  async #close(): Promise<void> {
+    const pool = this.#pool;
+    this.#pool = undefined;
+    this.#onClose();
+    for (const batch of this.#batches) batch.revoke();
+    const { graceMs = 0 } = this.#options;
+    if (graceMs > 0 && this.#batches.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = systemClock.wakeAt(systemClock.now() + graceMs, resolve);
+        this.#onLastIdle = () => (timer.cancel(), resolve());
+      });
+    }
+    for (const thread of this.#threads.values()) thread.end("the executor was closed");
+    await pool?.destroy();
   }
 
   #createPool(): Piscina {

@@ -169,7 +169,9 @@ export function task(first?: string | DefineOptions, second: DefineOptions = {})
   return (target, member, descriptor) => {
     if (typeof member !== "object") {
       if (typeof target !== "function") throw notStatic(member);
-      brand(name ?? `${target.name}.${String(member)}`, options, descriptor?.value);
+      // jiti gives the class in place of the descriptor, unless reflect-metadata is loaded.
+      const method: unknown = descriptor === target ? Reflect.get(target, member) : descriptor?.value;
+      brand(name ?? `${target.name}.${String(member)}`, options, method);
     } else {
       if (member.kind !== "method" || !member.static) throw notStatic(member.name);
       member.addInitializer(function (this: unknown) {

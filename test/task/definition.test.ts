@@ -223,7 +223,7 @@ describe("types", () => {
   });
 
   test("arguments keep what is optional, and the rest", () => {
-    expectTypeOf<Args<typeof resize>>().toEqualTypeOf<readonly [_src: string, _width?: number]>();
+    expectTypeOf<Args<typeof resize>>().toEqualTypeOf<readonly [src: string, width?: number | undefined]>();
     expectTypeOf<Args<(first: number, ...rest: string[]) => void>>().toEqualTypeOf<
       readonly [first: number, ...rest: string[]]
     >();

@@ -43,7 +43,9 @@ export class Ledger {
   readonly #stages = new Map<string, StageEntry>();
   readonly #counts = new Map<string, number[]>();
   readonly #parked = new Map<string, number>();
+  /** Keys of records that are to be written, and queues whose counters are. */
   readonly #dirty = new Set<string>();
+  readonly #dirtyCounts = new Set<string>();
   #totals: StoredTotals = {
     enqueued: 0,
     completed: 0,
@@ -73,7 +75,7 @@ export class Ledger {
     const counts = this.#countsOf(queue);
     const index = numberOfState(state);
     counts[index] = (counts[index] ?? 0) + by;
-    this.#dirty.add(`counts:${queue}`);
+    this.#dirtyCounts.add(queue);
   }
 
   countOf(queue: string, state: TaskState): number {
@@ -238,6 +240,8 @@ export class Ledger {
 
   /** Writes what changed; inside the transaction that changed it. */
   save(): void {
+    for (const queue of this.#dirtyCounts) this.#dirty.add(`counts:${queue}`);
+    this.#dirtyCounts.clear();
     for (const key of this.#dirty) {
       const value = this.#valueOf(key);
       if (value === undefined) this.#meta.remove(Buffer.from(key, "utf8"));

@@ -63,6 +63,14 @@ export function closing(bench: Bench): void {
     expect(endsOf(await flight.landed)).toEqual(["interrupted"]);
   });
 
+  test("an executor that is closed while it starts does not start", async () => {
+    const executor = bench.create();
+    const start = executor.start();
+
+    await Promise.all([executor.close(), expect(start).rejects.toMatchObject({ code: "CLOSED" })]);
+    await expect(executor.start()).rejects.toMatchObject({ code: "CLOSED" });
+  });
+
   test("closing twice, or before the start, does nothing", async () => {
     const executor = bench.create();
     await executor.close();

@@ -146,9 +146,8 @@ export function stopping(bench: Bench): void {
 
     await fc.assert(
       fc.asyncProperty(step, async ({ size, after }) => {
-        const marker = bench.path();
         const calls = Array.from({ length: size }, (): Call => ["countCalls"]);
-        const flight = bench.fly([...calls, ["makeFile", marker]]);
+        const flight = bench.fly(calls);
         for (let spins = 0; spins < after; spins += 1) flight.run.current();
         flight.run.revoke();
 

@@ -22,6 +22,7 @@ export function staging(bench: Bench): void {
     expect(await bench.storage.get(["a"])).toEqual([undefined]);
     const { queues, totals } = await bench.storage.counts();
     expect([queues.size, totals.enqueued]).toEqual([0, 0]);
+    expect(await bench.storage.events({ limit: 10 })).toEqual([]);
     expect((await bench.claim({ now: birth + 9 })).tasks).toEqual([]);
     expect(await bench.advance(birth + 9)).toMatchObject({ ready: 0, expired: [] });
     expect((await bench.storage.nextDue()).advance).toBeUndefined();
