@@ -26,4 +26,5 @@ function parse(text: string): number | undefined {
   return text.length > 0 && text.length <= 100 ? ms(text as ms.StringValue) : undefined;
 }
 
-const describe = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : String(value));
+const describe = (value: unknown): string =>
+  typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : String(value);

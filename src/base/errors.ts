@@ -90,7 +90,9 @@ export class NotSerializableError extends OmniqError {
 export class PayloadTooLargeError extends OmniqError {
   readonly code = "PAYLOAD_TOO_LARGE";
   constructor(what: string, bytes: number, limit: number) {
-    super(`${what} of ${bytes} bytes exceed the limit of ${limit}. Store the data elsewhere and pass a reference, or raise "maxPayloadBytes".`);
+    super(
+      `${what} of ${bytes} bytes exceed the limit of ${limit}. Store the data elsewhere and pass a reference, or raise "maxPayloadBytes".`,
+    );
   }
 }
 
@@ -111,7 +113,9 @@ export class DuplicateTaskError extends OmniqError {
 export class QueueFullError extends OmniqError {
   readonly code = "QUEUE_FULL";
   constructor(queue: string, maxSize: number) {
-    super(`Queue "${queue}" may hold ${maxSize} unfinished tasks and has no room for these. Raise "maxSize", slow the producer, or wait with onFull: "wait".`);
+    super(
+      `Queue "${queue}" may hold ${maxSize} unfinished tasks and has no room for these. Raise "maxSize", slow the producer, or wait with onFull: "wait".`,
+    );
   }
 }
 
@@ -165,9 +169,6 @@ export class TimeoutError extends OmniqError {
 /** Thrown inside a handler by `throwIfCancelled()`, and the reason of its `signal`. */
 export class CancelledError extends OmniqError {
   readonly code = "CANCELLED";
-  constructor(reason: string) {
-    super(reason);
-  }
 }
 
 /** The worker died under the task: it called `process.exit`, ran out of memory, or crashed. */
@@ -241,7 +242,9 @@ export class AskTimeoutError extends OmniqError {
 export class MailboxFullError extends OmniqError {
   readonly code = "MAILBOX_FULL";
   constructor(actor: string, capacity: number) {
-    super(`The mailbox of actor "${actor}" holds ${capacity} messages, its limit. Send less at a time, or wait for answers.`);
+    super(
+      `The mailbox of actor "${actor}" holds ${capacity} messages, its limit. Send less at a time, or wait for answers.`,
+    );
   }
 }
 
@@ -251,7 +254,9 @@ export class MailboxFullError extends OmniqError {
 export class StoreFullError extends OmniqError {
   readonly code = "STORE_FULL";
   constructor(path: string, free: number, needed: number) {
-    super(`${path} has ${free} bytes free and needs ${needed}. Nothing was stored. Make room; the runtime goes on by itself.`);
+    super(
+      `${path} has ${free} bytes free and needs ${needed}. Nothing was stored. Make room; the runtime goes on by itself.`,
+    );
   }
 }
 
@@ -259,7 +264,10 @@ export class StoreFullError extends OmniqError {
 export class StoreFailedError extends OmniqError {
   readonly code = "STORE_FAILED";
   constructor(problem: string, options?: ErrorOptions) {
-    super(`The store failed and takes nothing more: ${problem}. What was acknowledged is on disk. Find the cause, then open it again.`, options);
+    super(
+      `The store failed and takes nothing more: ${problem}. What was acknowledged is on disk. Find the cause, then open it again.`,
+      options,
+    );
   }
 }
 
@@ -279,7 +287,10 @@ export class StoreOwnedError extends OmniqError {
 export class StoreCorruptError extends OmniqError {
   readonly code = "STORE_CORRUPT";
   constructor(path: string, problem: string, options?: ErrorOptions) {
-    super(`${path} is damaged: ${problem}. It was left as it is. Restore a backup, or move the folder away to start anew.`, options);
+    super(
+      `${path} is damaged: ${problem}. It was left as it is. Restore a backup, or move the folder away to start anew.`,
+      options,
+    );
   }
 }
 

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from "./errors.ts";
 
 /** The longest name, in bytes of UTF-8. */
-export const longestName = 200;
+const longestName = 200;
 
 /**
  * `value` as a name of a task, queue, tag …: text of 1 to 200 bytes in UTF-8 without control characters.

@@ -85,7 +85,8 @@ export class Connection {
     return new Promise((resolve, reject) => {
       this.#pending.set(call, { resolve, reject });
       this.#liveness.expect();
-      const transfer = message.type === "publish" ? [] : [message.batch.args.bytes.buffer, message.batch.args.ends.buffer];
+      const transfer =
+        message.type === "publish" ? [] : [message.batch.args.bytes.buffer, message.batch.args.ends.buffer];
       this.#post({ ...message, call }, transfer);
     });
   }
@@ -158,7 +159,9 @@ export class Connection {
 
   /** Comlink's promises never settle when the other side is gone, so each call is raced with the end. */
   #guardedCalls(): SupervisorCalls {
-    const remote = Comlink.wrap<Record<string, (...args: unknown[]) => Promise<Answer<unknown>>>>(nodeEndpoint(this.#worker));
+    const remote = Comlink.wrap<Record<string, (...args: unknown[]) => Promise<Answer<unknown>>>>(
+      nodeEndpoint(this.#worker),
+    );
     const call = (name: string, args: unknown[]): Promise<unknown> => {
       if (this.#end !== undefined) return Promise.reject(this.#end);
       return new Promise((resolve, reject) => {
@@ -178,7 +181,8 @@ export class Connection {
       });
     };
     return new Proxy({} as SupervisorCalls, {
-      get: (_target, name) => (typeof name === "string" && name !== "then" ? (...args: unknown[]) => call(name, args) : undefined),
+      get: (_target, name) =>
+        typeof name === "string" && name !== "then" ? (...args: unknown[]) => call(name, args) : undefined,
     });
   }
 
@@ -203,4 +207,3 @@ export const batchOf = (request: TaskRequest, ids: readonly TaskId[], args: read
   requests: [request],
   args: joinPayloads(args),
 });
-

@@ -1,7 +1,15 @@
 import type { MessagePort } from "node:worker_threads";
 import type { ResolvedOptions } from "../config/resolve.ts";
 import type { CatalogueEntry } from "../executor/executor.ts";
-import type { Counts, EventQuery, OnConflict, QueueRecord, QueueSettings, TaskPage, TaskQuery } from "../storage/storage.ts";
+import type {
+  Counts,
+  EventQuery,
+  OnConflict,
+  QueueRecord,
+  QueueSettings,
+  TaskPage,
+  TaskQuery,
+} from "../storage/storage.ts";
 import type { DrainReport, LeasedTask, LeaseEnd, StopMode } from "../supervisor/protocol.ts";
 import type { PayloadBatch } from "../task/codec.ts";
 import type { TaskEvent } from "../task/event.ts";
@@ -47,7 +55,13 @@ export interface SupervisorCalls {
   requeue(ids: readonly TaskId[]): Promise<readonly (TaskState | undefined)[]>;
   delete(ids: readonly TaskId[], force: boolean): Promise<readonly boolean[]>;
   purge(query: Omit<TaskQuery, "limit" | "cursor">): Promise<number>;
-  lease(queues: readonly string[], leaseMs: number, waitMs: number, ack: "manual" | "auto", noResult: Payload): Promise<LeasedTask | undefined>;
+  lease(
+    queues: readonly string[],
+    leaseMs: number,
+    waitMs: number,
+    ack: "manual" | "auto",
+    noResult: Payload,
+  ): Promise<LeasedTask | undefined>;
   endLease(task: StoredTask, fence: Fence, end: LeaseEnd): Promise<boolean>;
   drain(): Promise<DrainReport>;
   sweep(): Promise<{ tasks: number; results: number; events: number }>;
@@ -95,7 +109,12 @@ export type SupervisorMessage =
   | { readonly type: "outcomes"; readonly outcomes: readonly WireOutcome[]; readonly results: PayloadBatch }
   | { readonly type: "pong" }
   | { readonly type: "failed"; readonly error: WireError }
-  | { readonly type: "log"; readonly level: "debug" | "info" | "warn" | "error"; readonly fields: object; readonly message: string };
+  | {
+      readonly type: "log";
+      readonly level: "debug" | "info" | "warn" | "error";
+      readonly fields: object;
+      readonly message: string;
+    };
 
 /** An outcome without its result; `result` is its number in the batch of results. */
 export interface WireOutcome {
@@ -106,4 +125,3 @@ export interface WireOutcome {
   readonly reason?: string;
   readonly error?: TaskError;
 }
-

@@ -6,7 +6,15 @@ import type { NewTask, Storage } from "../storage/storage.ts";
 import type { OutcomeSink, QueueMessage, SweeperMessage, TaskOutcome } from "../supervisor/protocol.ts";
 import { joinPayloads, splitPayloads } from "../task/codec.ts";
 import type { Payload, TaskId } from "../task/task.ts";
-import type { Answer, CallerMessage, Ready, SupervisorCalls, SupervisorMessage, TaskBatch, WireOutcome } from "./contract.ts";
+import type {
+  Answer,
+  CallerMessage,
+  Ready,
+  SupervisorCalls,
+  SupervisorMessage,
+  TaskBatch,
+  WireOutcome,
+} from "./contract.ts";
 import { toWireError } from "./wire-error.ts";
 
 export interface ExposeParts {
@@ -44,7 +52,8 @@ export function supervisorCalls(parts: ExposeParts): SupervisorCalls {
     purge: (query) => queue.ask((reply) => ({ type: "purge", query, reply }), unlimitedMs),
     lease: (queues, leaseMs, waitMs, ack, noResult) =>
       queue.ask((reply) => ({ type: "lease", queues, leaseMs, waitMs, ack, noResult, reply }), unlimitedMs),
-    endLease: (task, fence, end) => queue.ask((reply) => ({ type: "endLease", task, fence, end, reply }), answerWithinMs),
+    endLease: (task, fence, end) =>
+      queue.ask((reply) => ({ type: "endLease", task, fence, end, reply }), answerWithinMs),
     drain: () => queue.ask((reply) => ({ type: "drain", reply }), unlimitedMs),
     sweep: () => sweeper.ask((reply) => ({ type: "sweep", reply }), unlimitedMs),
     close: (drainMs) => parts.close(drainMs),
@@ -111,7 +120,9 @@ export function servePort(port: MessagePort, parts: ExposeParts): void {
       }
       case "stage": {
         const { call, batch, stage } = message;
-        void store(call, batch, (tasks) => queue.ask<void>((reply) => ({ type: "stage", stage, tasks, reply }), unlimitedMs));
+        void store(call, batch, (tasks) =>
+          queue.ask<void>((reply) => ({ type: "stage", stage, tasks, reply }), unlimitedMs),
+        );
         return;
       }
       case "publish": {
@@ -147,12 +158,19 @@ function unpack({ ids, requests, requestOf, args, onConflict }: TaskBatch): NewT
 }
 
 /** Lets workers check arguments against the schemas of their tasks: the schemas are theirs. */
-async function withCheckedInput(executor: Executor, tasks: readonly NewTask[], withInput: ReadonlySet<string>): Promise<NewTask[]> {
+async function withCheckedInput(
+  executor: Executor,
+  tasks: readonly NewTask[],
+  withInput: ReadonlySet<string>,
+): Promise<NewTask[]> {
   const checked = new Map<NewTask, Payload>();
   for (const name of withInput) {
     const mine = tasks.filter(({ request }) => request.name === name);
     if (mine.length === 0) continue;
-    const args = await executor.validate(name, mine.map((task) => task.args));
+    const args = await executor.validate(
+      name,
+      mine.map((task) => task.args),
+    );
     mine.forEach((task, index) => {
       const accepted = args[index];
       if (accepted === undefined) throw new InvalidInputError(name, [{ path: "", message: "the check gave nothing" }]);

@@ -41,15 +41,23 @@ function plainError(fields: object): object {
   );
 }
 
-const lmdbOptions = (path: string): LmdbOptions => ({ path, reserveBytes: options.reserveBytes, preflight: options.preflight });
+const lmdbOptions = (path: string): LmdbOptions => ({
+  path,
+  reserveBytes: options.reserveBytes,
+  preflight: options.preflight,
+});
 
 function storageFor({ tasks, results, events }: StorageLocations): Storage {
   const isApart = (location: StorageLocation): boolean => JSON.stringify(location) !== JSON.stringify(tasks);
   const main = tasks.kind === "memory" ? memoryStorage() : lmdbStorage(lmdbOptions(tasks.path));
   if (!isApart(results) && !isApart(events)) return main;
   return combinedStorage(main, {
-    ...(isApart(results) ? { results: results.kind === "memory" ? memoryResults() : lmdbResults(lmdbOptions(results.path)) } : {}),
-    ...(isApart(events) ? { events: events.kind === "memory" ? memoryEvents() : lmdbEvents(lmdbOptions(events.path)) } : {}),
+    ...(isApart(results)
+      ? { results: results.kind === "memory" ? memoryResults() : lmdbResults(lmdbOptions(results.path)) }
+      : {}),
+    ...(isApart(events)
+      ? { events: events.kind === "memory" ? memoryEvents() : lmdbEvents(lmdbOptions(events.path)) }
+      : {}),
     onLostEvents: (error, count) => log.warn({ error, count }, "events could not be kept"),
   });
 }

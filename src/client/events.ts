@@ -34,7 +34,8 @@ export class Events {
   /** Events that match, oldest first. @throws InvalidArgumentError, UnknownOptionError. */
   async query(filter: EventFilter = {}): Promise<readonly TaskEvent[]> {
     for (const key of Object.keys(filter)) {
-      if (!(known as readonly string[]).includes(key)) throw new UnknownOptionError(`filter.${key}`, nearest(key, known), known);
+      if (!(known as readonly string[]).includes(key))
+        throw new UnknownOptionError(`filter.${key}`, nearest(key, known), known);
     }
     const { taskId, type, queue, since, until, after, limit = 100 } = filter;
     if (!Number.isInteger(limit) || limit < 1 || limit > 1_000) {
@@ -56,7 +57,10 @@ function typesOf(given: TaskEventType | readonly TaskEventType[]): readonly Task
   const types = typeof given === "string" ? [given] : given;
   for (const type of types) {
     if (taskEventTypes.includes(type)) continue;
-    throw new InvalidArgumentError("filter.type", `${JSON.stringify(type)} is not an event. Known are ${taskEventTypes.join(", ")}.`);
+    throw new InvalidArgumentError(
+      "filter.type",
+      `${JSON.stringify(type)} is not an event. Known are ${taskEventTypes.join(", ")}.`,
+    );
   }
   return types;
 }

@@ -25,7 +25,8 @@ const largestPage = 1_000;
 /** @throws InvalidArgumentError, UnknownOptionError. */
 export function queryOf(filter: Filter = {}): TaskQuery {
   for (const key of Object.keys(filter)) {
-    if (!(known as readonly string[]).includes(key)) throw new UnknownOptionError(`filter.${key}`, nearest(key, known), known);
+    if (!(known as readonly string[]).includes(key))
+      throw new UnknownOptionError(`filter.${key}`, nearest(key, known), known);
   }
   const { state, queue, name, tags, before, limit = 100, cursor } = filter;
   if (!Number.isInteger(limit) || limit < 1 || limit > largestPage) {
@@ -46,7 +47,10 @@ function statesOf(given: TaskState | readonly TaskState[]): readonly TaskState[]
   const states = typeof given === "string" ? [given] : given;
   for (const state of states) {
     if (!taskStates.includes(state)) {
-      throw new InvalidArgumentError("filter.state", `${JSON.stringify(state)} is not a state. Known are ${taskStates.join(", ")}.`);
+      throw new InvalidArgumentError(
+        "filter.state",
+        `${JSON.stringify(state)} is not a state. Known are ${taskStates.join(", ")}.`,
+      );
     }
   }
   return states;
@@ -54,6 +58,7 @@ function statesOf(given: TaskState | readonly TaskState[]): readonly TaskState[]
 
 export function momentOf(given: Date | number, path = "filter.before"): number {
   const moment = given instanceof Date ? given.getTime() : given;
-  if (!Number.isFinite(moment)) throw new InvalidArgumentError(path, "is not a moment: give a Date, or milliseconds since 1970.");
+  if (!Number.isFinite(moment))
+    throw new InvalidArgumentError(path, "is not a moment: give a Date, or milliseconds since 1970.");
   return moment;
 }

@@ -77,7 +77,10 @@ export class TaskHandle<out R = unknown> {
   /** How the task ended; a task that failed does not reject. @throws as `result`, but for TaskFailedError. */
   async wait(options: WaitOptions = {}): Promise<Outcome<R>> {
     const ended = await this.#ended(options);
-    return outcomeOf<R>(ended, ended.state === "completed" ? (ended.result ?? (await this.#source.result(this.id))) : undefined);
+    return outcomeOf<R>(
+      ended,
+      ended.state === "completed" ? (ended.result ?? (await this.#source.result(this.id))) : undefined,
+    );
   }
 
   /** The task as it is stored; `undefined` when it is not, any more. */
@@ -121,7 +124,9 @@ function limited(
     };
     const onAbort = (): void => giveUp(signal?.reason);
     const timer =
-      timeoutMs === undefined ? undefined : setTimeout(() => giveUp(new WaitTimeoutError(`Task ${id}`, timeoutMs)), Math.min(timeoutMs, 2 ** 31 - 1));
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => giveUp(new WaitTimeoutError(`Task ${id}`, timeoutMs)), Math.min(timeoutMs, 2 ** 31 - 1));
     const end = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
@@ -142,8 +147,14 @@ function limited(
 
 function outcomeOf<R>({ id, state, attempt, reason, error }: ReceivedOutcome, result: Payload | undefined): Outcome<R> {
   if (state === "unknown") throw new UnknownTaskIdError(id);
-  if (state === "completed") return { id, state, attempt, ...(result === undefined ? {} : { value: decode(result) as R }) };
+  if (state === "completed")
+    return { id, state, attempt, ...(result === undefined ? {} : { value: decode(result) as R }) };
   const cause = error === undefined ? undefined : fromTaskError(error);
   const why = state === "failed" && cause !== undefined ? `${cause.name}: ${cause.message}` : (reason ?? state);
-  return { id, state, attempt, error: new TaskFailedError(id, state, why, cause === undefined ? undefined : { cause }) };
+  return {
+    id,
+    state,
+    attempt,
+    error: new TaskFailedError(id, state, why, cause === undefined ? undefined : { cause }),
+  };
 }

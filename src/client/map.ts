@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { InvalidArgumentError, TaskFailedError } from "../base/errors.ts";
-import { checkName, longestName } from "../base/names.ts";
+import { InvalidArgumentError, type TaskFailedError } from "../base/errors.ts";
+import { checkName } from "../base/names.ts";
 import type { Outcome } from "./handle.ts";
 import type { TaskId } from "../task/task.ts";
 
@@ -31,6 +31,8 @@ export interface MapSource {
   resume(ids: readonly TaskId[], argsList: readonly (readonly unknown[])[]): Promise<readonly Promise<Outcome>[]>;
 }
 
+/** An id is a name: 1 to 200 bytes. */
+const longestId = 200;
 /** The most inputs that are stored with one call. */
 const largestPart = 256;
 const defaultConcurrency = 1_000;
@@ -77,12 +79,19 @@ export async function* mapTasks<I extends readonly unknown[], R>(
     const from = next;
     next += part.length;
     ready.opened(part.length);
-    const ended = key === undefined ? await source.start(part) : await source.resume(part.map((input) => idFor(name, key(input))), part);
+    const ended =
+      key === undefined
+        ? await source.start(part)
+        : await source.resume(
+            part.map((input) => idFor(name, key(input))),
+            part,
+          );
     ended.forEach((outcome, offset) => {
       const index = from + offset;
       const input = part[offset] as I;
       outcome.then(
-        ({ value, error }) => ready.add(index, error === undefined ? { index, input, value: value as R } : { index, input, error }),
+        ({ value, error }) =>
+          ready.add(index, error === undefined ? { index, input, value: value as R } : { index, input, error }),
         (error: unknown) => ready.fail(error),
       );
     });
@@ -195,6 +204,6 @@ const isPromise = <T>(step: T | Promise<T>): step is Promise<T> => step instance
 function idFor(name: string, key: unknown): TaskId {
   if (typeof key !== "string") throw new InvalidArgumentError("options.key", "did not give text.");
   const id = `${name}/${key}`;
-  if (Buffer.byteLength(id) <= longestName && !/\p{Cc}/u.test(id)) return checkName("options.key", id);
+  if (Buffer.byteLength(id) <= longestId && !/\p{Cc}/u.test(id)) return checkName("options.key", id);
   return `${name.slice(0, 60)}/sha256:${createHash("sha256").update(key).digest("hex")}`;
 }

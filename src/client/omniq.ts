@@ -21,6 +21,9 @@ import { closeOnSignals } from "./signals.ts";
 import { statsOf, type Stats } from "./stats.ts";
 import { Submission } from "./submission.ts";
 
+// oxlint-disable-next-line typescript/no-explicit-any -- nothing is known, so nothing is refused.
+type KnownTasks<M> = 0 extends 1 & M ? any : TasksOf<M>;
+
 /** A task by name, or the definition itself. */
 type TaskOf<T> = (keyof T & string) | TaskDefinition<string, Handler>;
 
@@ -89,12 +92,13 @@ export class Omniq<M = any> {
    *   StoreOwnedError, StoreCorruptError, StoreForeignError, StoreVersionError, StoreFullError for the store. Nothing
    *   is left behind.
    */
-  static async open<M = unknown>(options: OpenOptions): Promise<Omniq<TasksOf<M>>> {
+  // oxlint-disable-next-line typescript/no-explicit-any -- without a type of the modules, any name may be given.
+  static async open<M = any>(options: OpenOptions): Promise<Omniq<KnownTasks<M>>> {
     const resolved = resolveOpenOptions(options);
     const connection = new Connection(resolved);
     const { catalogue } = await connection.calls.ready();
     try {
-      return new Omniq<TasksOf<M>>(connection, catalogue, resolved);
+      return new Omniq<KnownTasks<M>>(connection, catalogue, resolved);
     } catch (error) {
       await connection.close(0);
       throw error;
@@ -130,7 +134,11 @@ export class Omniq<M = any> {
   }
 
   /** `enqueue` and `result()` in one. @throws as both. */
-  async run<X extends TaskOf<M>>(task: X, args: Args<HandlerOf<M, X>>, options?: TaskOptions & WaitOptions): Promise<Result<HandlerOf<M, X>>> {
+  async run<X extends TaskOf<M>>(
+    task: X,
+    args: Args<HandlerOf<M, X>>,
+    options?: TaskOptions & WaitOptions,
+  ): Promise<Result<HandlerOf<M, X>>> {
     const { signal, ...rest } = options ?? {};
     const handle = await this.#watchedEnqueue(task, args, rest);
     return (await handle.result(signal === undefined ? undefined : { signal })) as Result<HandlerOf<M, X>>;
@@ -176,13 +184,18 @@ export class Omniq<M = any> {
       let sum = 0;
       for (const [key, byState] of counts.queues) {
         if (queue !== undefined && queue !== key) continue;
-        for (const [state, count] of Object.entries(byState)) if (states?.includes(state as never) !== false) sum += count;
+        for (const [state, count] of Object.entries(byState))
+          if (states?.includes(state as never) !== false) sum += count;
       }
       return sum;
     }
     let sum = 0;
     for (let cursor: string | undefined, isMore = true; isMore; isMore = cursor !== undefined) {
-      const page = await this.#connection.calls.list({ ...query, limit: 1_000, ...(cursor === undefined ? {} : { cursor }) });
+      const page = await this.#connection.calls.list({
+        ...query,
+        limit: 1_000,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
       sum += page.tasks.length;
       cursor = page.cursor;
     }
@@ -208,9 +221,17 @@ export class Omniq<M = any> {
   async cancel(id: TaskId, options: CancelOptions = {}): Promise<boolean> {
     const { reason = "cancelled", running = "terminate", grace = 1_000 } = options;
     if (!["no", "signal", "terminate"].includes(running)) {
-      throw new InvalidArgumentError("options.running", `${JSON.stringify(running)} is not one of "no", "signal", "terminate".`);
+      throw new InvalidArgumentError(
+        "options.running",
+        `${JSON.stringify(running)} is not one of "no", "signal", "terminate".`,
+      );
     }
-    const [isCancelled] = await this.#connection.calls.cancel([checkName("id", id)], String(reason).slice(0, 1_000), running, toMs(grace));
+    const [isCancelled] = await this.#connection.calls.cancel(
+      [checkName("id", id)],
+      String(reason).slice(0, 1_000),
+      running,
+      toMs(grace),
+    );
     return isCancelled === true;
   }
 
@@ -310,10 +331,17 @@ export class Omniq<M = any> {
   }
 
   /** What is there already is waited for, or tried again; the rest is stored. */
-  async #resumeAll(name: string, ids: readonly TaskId[], argsList: readonly (readonly unknown[])[]): Promise<readonly Promise<Outcome>[]> {
+  async #resumeAll(
+    name: string,
+    ids: readonly TaskId[],
+    argsList: readonly (readonly unknown[])[],
+  ): Promise<readonly Promise<Outcome>[]> {
     const found = await this.#connection.calls.get(ids);
-    const toRetry = found.filter((task) => task !== undefined && isTerminal(task.life.state) && task.life.state !== "completed");
-    if (toRetry.length > 0) await this.#connection.calls.requeue(toRetry.flatMap((task) => (task === undefined ? [] : [task.id])));
+    const toRetry = found.filter(
+      (task) => task !== undefined && isTerminal(task.life.state) && task.life.state !== "completed",
+    );
+    if (toRetry.length > 0)
+      await this.#connection.calls.requeue(toRetry.flatMap((task) => (task === undefined ? [] : [task.id])));
     return Promise.all(
       ids.map(async (id, index) => {
         if (found[index] === undefined) {
@@ -331,4 +359,3 @@ export class Omniq<M = any> {
 
 /** With `onConflict: "skip"`, there may be no task. */
 type Enqueued<O, H> = O extends { readonly onConflict: "skip" } ? H | undefined : H;
-

@@ -62,7 +62,12 @@ export class Queues {
     const { calls } = this.#source;
     const [queues, counts] = await Promise.all([calls.queues(), calls.counts()]);
     return queues
-      .map(({ name, isPaused, ...limits }) => ({ name, paused: isPaused, ...limits, states: counts.queues.get(name) ?? {} }))
+      .map(({ name, isPaused, ...limits }) => ({
+        name,
+        paused: isPaused,
+        ...limits,
+        states: counts.queues.get(name) ?? {},
+      }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 }
@@ -91,7 +96,10 @@ export class Queue {
     const { concurrency, maxSize } = limits;
     for (const [key, value] of Object.entries({ concurrency, maxSize })) {
       if (value !== undefined && value !== null && (!Number.isSafeInteger(value) || value < 1)) {
-        throw new InvalidArgumentError(`limits.${key}`, `${String(value)} is not a whole number from 1. Give null for no limit.`);
+        throw new InvalidArgumentError(
+          `limits.${key}`,
+          `${String(value)} is not a whole number from 1. Give null for no limit.`,
+        );
       }
     }
     await this.#source.calls.configureQueue(this.name, {
@@ -119,7 +127,8 @@ export class Queue {
    */
   async dequeue(options: DequeueOptions = {}): Promise<Lease | undefined> {
     const { waitMs = 0, leaseMs = 30_000, ack = "manual" } = options;
-    if (ack !== "manual" && ack !== "auto") throw new InvalidArgumentError("options.ack", 'is neither "manual" nor "auto".');
+    if (ack !== "manual" && ack !== "auto")
+      throw new InvalidArgumentError("options.ack", 'is neither "manual" nor "auto".');
     const { calls, noResult } = this.#source;
     const leased = await calls.lease([this.name], toMs(leaseMs), toMs(waitMs), ack, noResult);
     return leased === undefined ? undefined : new Lease(leased, this.#source);

@@ -4,7 +4,12 @@ import { newId, newIds } from "../base/id.ts";
 import { nearest } from "../base/names.ts";
 import { batchOf, type Connection } from "../bridge/connect.ts";
 import type { ResolvedOptions } from "../config/resolve.ts";
-import { prepareTaskDefaults, resolveTaskOptions, type ResolvedTaskOptions, type TaskDefaults } from "../config/resolve.ts";
+import {
+  prepareTaskDefaults,
+  resolveTaskOptions,
+  type ResolvedTaskOptions,
+  type TaskDefaults,
+} from "../config/resolve.ts";
 import type { CatalogueEntry } from "../executor/executor.ts";
 import { encode, encodePooled } from "../task/codec.ts";
 import { definitionOf } from "../task/definition.ts";
@@ -53,10 +58,16 @@ export class Submission {
   }
 
   /** Stores tasks of one name, all or none; gives an id per task, as `one` does. */
-  async many(task: unknown, argsList: unknown, options: unknown, watch?: (ids: readonly TaskId[]) => void): Promise<readonly (TaskId | undefined)[]> {
+  async many(
+    task: unknown,
+    argsList: unknown,
+    options: unknown,
+    watch?: (ids: readonly TaskId[]) => void,
+  ): Promise<readonly (TaskId | undefined)[]> {
     const defaults = this.#defaultsOf(task);
     const resolved = resolveTaskOptions(options, defaults, systemClock.now());
-    if (resolved.id !== undefined) throw new InvalidArgumentError("options.id", "is one id for many tasks. Enqueue them one by one.");
+    if (resolved.id !== undefined)
+      throw new InvalidArgumentError("options.id", "is one id for many tasks. Enqueue them one by one.");
     if (!Array.isArray(argsList)) throw new InvalidArgumentError("argsList", "is not an array of argument lists.");
     const isStaged = argsList.length > largestTransaction && resolved.request.dedupeKey === undefined;
     if (isStaged) return this.#staged(argsList, resolved);
@@ -74,18 +85,28 @@ export class Submission {
 
   #defaultsOf(task: unknown): TaskDefaults {
     const name = typeof task === "string" ? task : definitionOf(task)?.name;
-    if (name === undefined) throw new NotATaskError(typeof task === "function" ? `The function "${task.name}"` : `A value of type ${typeof task}`);
+    if (name === undefined)
+      throw new NotATaskError(
+        typeof task === "function" ? `The function "${task.name}"` : `A value of type ${typeof task}`,
+      );
     const defaults = this.#defaults.get(name);
-    if (defaults === undefined) throw new UnknownTaskError(name.slice(0, 200), nearest(name.slice(0, 200), this.#defaults.keys()));
+    if (defaults === undefined)
+      throw new UnknownTaskError(name.slice(0, 200), nearest(name.slice(0, 200), this.#defaults.keys()));
     return defaults;
   }
 
   #encode(args: unknown, what: string): Payload {
-    if (!Array.isArray(args)) throw new InvalidArgumentError(what, "is not an array. Give the arguments as a list: [first, second].");
+    if (!Array.isArray(args))
+      throw new InvalidArgumentError(what, "is not an array. Give the arguments as a list: [first, second].");
     return encodePooled(args, what, this.#limits);
   }
 
-  async #send({ request, onConflict, onFull = "error" }: ResolvedTaskOptions, ids: readonly TaskId[], payloads: readonly Payload[], isWatched: boolean): Promise<readonly (TaskId | undefined)[]> {
+  async #send(
+    { request, onConflict, onFull = "error" }: ResolvedTaskOptions,
+    ids: readonly TaskId[],
+    payloads: readonly Payload[],
+    isWatched: boolean,
+  ): Promise<readonly (TaskId | undefined)[]> {
     const batch = batchOf(request, ids, payloads);
     const stored = await this.#connection.store({
       type: "enqueue",
@@ -97,13 +118,18 @@ export class Submission {
   }
 
   /** Hidden parts in bounded transactions; the last step makes them appear. What fails half way is forgotten. */
-  async #staged(argsList: readonly unknown[], { request, onFull = "error" }: ResolvedTaskOptions): Promise<readonly TaskId[]> {
+  async #staged(
+    argsList: readonly unknown[],
+    { request, onFull = "error" }: ResolvedTaskOptions,
+  ): Promise<readonly TaskId[]> {
     const stage = newId();
     const ids = newIds(argsList.length);
     const underWay: Promise<unknown>[] = [];
     try {
       for (let from = 0; from < argsList.length; from += stagedPart) {
-        const payloads = argsList.slice(from, from + stagedPart).map((args, index) => this.#encode(args, `args[${from + index}]`));
+        const payloads = argsList
+          .slice(from, from + stagedPart)
+          .map((args, index) => this.#encode(args, `args[${from + index}]`));
         const batch = batchOf(request, ids.slice(from, from + stagedPart), payloads);
         const sent = this.#connection.store({ type: "stage", stage, batch });
         sent.catch(() => undefined);

@@ -43,7 +43,7 @@ export class Attempt {
     const handler = this.#task?.handler;
     let returned: unknown;
     try {
-      if (handler === undefined) throw new UnknownTaskError(this.header.name, undefined);
+      if (handler === undefined) throw new UnknownTaskError(this.header.request.name, undefined);
       this.args = readArgs(payload);
     } catch (error) {
       return finalFault(error);
@@ -144,7 +144,7 @@ class Context implements TaskContext {
 
   constructor(attempt: Attempt) {
     this.#attempt = attempt;
-    const { timeoutMs } = attempt.header;
+    const { timeoutMs } = attempt.header.request;
     if (timeoutMs !== undefined) this.deadline = attempt.startedAt + timeoutMs;
   }
 
@@ -156,7 +156,7 @@ class Context implements TaskContext {
     return this.#attempt.header.id;
   }
   get name(): string {
-    return this.#attempt.header.name;
+    return this.#attempt.header.request.name;
   }
   get attempt(): number {
     return this.#attempt.header.attempt;
@@ -165,13 +165,13 @@ class Context implements TaskContext {
     return this.#attempt.args;
   }
   get queue(): string {
-    return this.#attempt.header.queue;
+    return this.#attempt.header.request.queue;
   }
   get tags(): readonly string[] {
-    return this.#attempt.header.tags;
+    return this.#attempt.header.request.tags;
   }
   get metadata(): Metadata {
-    return this.#attempt.header.metadata;
+    return this.#attempt.header.request.metadata;
   }
   get signal(): AbortSignal {
     return this.#attempt.signal;

@@ -1,16 +1,15 @@
 import type { AttemptFault } from "../task/retry.ts";
-import type { Metadata, Payload, StoredTask, TaskError, TaskId } from "../task/task.ts";
+import type { Payload, StoredTask, TaskError, TaskId, TaskRequest } from "../task/task.ts";
 
 /** What a worker is told about a task, besides its arguments. */
 export interface TaskHeader {
   readonly id: TaskId;
-  readonly name: string;
   readonly attempt: number;
-  readonly queue: string;
-  readonly tags: readonly string[];
-  readonly metadata: Metadata;
-  readonly timeoutMs?: number;
+  /** One object for tasks of one request. */
+  readonly request: HeaderRequest;
 }
+
+export type HeaderRequest = Pick<TaskRequest, "name" | "queue" | "tags" | "metadata" | "timeoutMs">;
 
 /** How an attempt ended, as a worker reports it. */
 export type AttemptEnd =
@@ -26,7 +25,7 @@ export function packHeaders(tasks: readonly StoredTask[]): string {
     if (shared === undefined) requests.set(request, (shared = requests.size));
     return [shared, id, life.attempt];
   });
-  const shared = Array.from(requests.keys(), ({ name, queue, tags, metadata, timeoutMs }): Shared => ({
+  const shared = Array.from(requests.keys(), ({ name, queue, tags, metadata, timeoutMs }): HeaderRequest => ({
     name,
     queue,
     tags,
@@ -37,10 +36,10 @@ export function packHeaders(tasks: readonly StoredTask[]): string {
 }
 
 export function unpackHeaders(text: string): TaskHeader[] {
-  const [shared, rows] = parse(text) as [Shared[], Row[]];
-  // Tasks of one request share them, and a handler must not change what the next one sees.
+  const [shared, rows] = parse(text) as [HeaderRequest[], Row[]];
+  // A handler must not change what the next one sees.
   for (const { tags, metadata } of shared) freeze([tags, metadata]);
-  return rows.map(([index, id, attempt]) => ({ ...(shared[index] as Shared), id, attempt }));
+  return rows.map(([index, id, attempt]) => ({ id, attempt, request: shared[index] as HeaderRequest }));
 }
 
 function freeze(value: unknown): void {
@@ -49,7 +48,6 @@ function freeze(value: unknown): void {
   Object.freeze(value);
 }
 
-type Shared = Omit<TaskHeader, "id" | "attempt">;
 type Row = [shared: number, id: TaskId, attempt: number];
 
 /** A report in a frame; `index` is the task's place in its batch. */

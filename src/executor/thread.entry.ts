@@ -112,7 +112,7 @@ export async function runBatch(message: BatchMessage): Promise<void> {
     const before = performance.now();
     batch.slot.begin(index, startedAt);
     let end = start(batch, found, headers[index] as TaskHeader, payloads[index] as Payload, startedAt);
-    if (end instanceof Promise) end = await settled(batch, end, (headers[index] as TaskHeader).name);
+    if (end instanceof Promise) end = await settled(batch, end, (headers[index] as TaskHeader).request.name);
     now = performance.now();
     batch.attempt = undefined;
     batch.slot.end();
@@ -132,7 +132,7 @@ function loadFor({ slot, index }: ActiveBatch): Promise<Loaded> {
 function start(batch: ActiveBatch, found: Loaded, header: TaskHeader, args: Payload, startedAt: number) {
   if (batch.slot.isStopAsked(batch.index)) return { type: "stopped" } satisfies AttemptEnd;
   if ("problem" in found) return notLoaded(found.problem);
-  batch.attempt = new Attempt(header, found.tasks.get(header.name), startedAt, batch);
+  batch.attempt = new Attempt(header, found.tasks.get(header.request.name), startedAt, batch);
   return batch.attempt.run(args);
 }
 

@@ -1,5 +1,14 @@
 import type { Payload, TaskId } from "../task/task.ts";
-import type { AnswerTo, Change, EventStorage, KeptResult, Pruned, ResultStorage, Storage, StorageSettings } from "./storage.ts";
+import type {
+  AnswerTo,
+  Change,
+  EventStorage,
+  KeptResult,
+  Pruned,
+  ResultStorage,
+  Storage,
+  StorageSettings,
+} from "./storage.ts";
 
 /** What lies elsewhere than the tasks. */
 export interface Elsewhere {
@@ -46,7 +55,11 @@ export function combinedStorage(tasks: Storage, { results, events, onLostEvents 
         return await tasks.open(
           events === undefined
             ? given
-            : { ...given, onEvents: (kept) => void events.append(kept).catch((error: unknown) => onLostEvents(error, kept.length)) },
+            : {
+                ...given,
+                onEvents: (kept) =>
+                  void events.append(kept).catch((error: unknown) => onLostEvents(error, kept.length)),
+              },
         );
       } catch (error) {
         await results?.close();
@@ -58,7 +71,8 @@ export function combinedStorage(tasks: Storage, { results, events, onLostEvents 
     commit<const C extends readonly Change[]>(changes: C) {
       type Answers = { -readonly [K in keyof C]: AnswerTo<C[K]> };
       const hasResults = results !== undefined && changes.some(({ type }) => type === "settle");
-      const commit = (): Promise<Answers> => tasks.commit(results === undefined ? changes : changes.map(withoutResults)) as Promise<Answers>;
+      const commit = (): Promise<Answers> =>
+        tasks.commit(results === undefined ? changes : changes.map(withoutResults)) as Promise<Answers>;
       const committed = hasResults || waiting > 0 ? inOrder(() => keepResults(changes), commit) : commit();
       return committed.then((answers) => prunedToo(changes, answers as readonly unknown[]) as Promise<Answers>);
     },

@@ -37,7 +37,11 @@ export class Durations {
 }
 
 /** How many tasks from the head of `tasks` make the next batch. At least one. */
-export function nextBatch(tasks: readonly StoredTask[], from: number, durations: Durations): { size: number; estimateMs: number } {
+export function nextBatch(
+  tasks: readonly StoredTask[],
+  from: number,
+  durations: Durations,
+): { size: number; estimateMs: number } {
   let size = 0;
   let estimateMs = 0;
   for (let at = from; at < tasks.length && size < largestBatch; at++) {

@@ -2,9 +2,16 @@ import type { Self } from "../actor/actor.ts";
 import { TaskBusyError } from "../base/errors.ts";
 import { isWaiting, type TaskState } from "../task/state.ts";
 import type { TaskId } from "../task/task.ts";
-import { retryWaitingForRoom } from "./enqueueing.ts";
 import type { QueueMessage } from "./protocol.ts";
-import { becameReady, commit, drained, forgetFrom, type Inbox, type QueueState } from "./queue-state.ts";
+import {
+  becameReady,
+  commit,
+  drained,
+  forgetFrom,
+  retryWaitingForRoom,
+  type Inbox,
+  type QueueState,
+} from "./queue-state.ts";
 
 /** How many tasks a purge deletes in one transaction. */
 const purgeStep = 500;
@@ -23,7 +30,7 @@ export function cancelTasks(
       state.waiters.deliver(cancelled.map((id) => ({ id, state: "cancelled", attempt: 0, reason })));
       if (cancelled.length > 0) {
         forgetFrom(state, self.clock.now() + state.retention.completedMs);
-        retryWaitingForRoom(state, self);
+        retryWaitingForRoom(state);
         drained(state, self);
       }
       const answers = ids.map((id, index) => {
@@ -40,7 +47,13 @@ export function cancelTasks(
 const isFoundWaiting = (state: TaskState | undefined): boolean => state !== undefined && isWaiting(state);
 
 /** Resolves when the task has ended: whether it was cancelled, or had finished before it noticed. */
-function stopRunning(state: QueueState, id: TaskId, reason: string, mode: "signal" | "terminate", graceMs: number): Promise<boolean> {
+function stopRunning(
+  state: QueueState,
+  id: TaskId,
+  reason: string,
+  mode: "signal" | "terminate",
+  graceMs: number,
+): Promise<boolean> {
   return new Promise((resolve) => {
     const stop = state.stops.get(id) ?? { cause: { type: "cancel", reason } as const, replies: [] };
     stop.replies.push(resolve);
@@ -49,7 +62,11 @@ function stopRunning(state: QueueState, id: TaskId, reason: string, mode: "signa
   });
 }
 
-export function requeueTasks(state: QueueState, { ids, reply }: Extract<QueueMessage, { type: "requeue" }>, self: Self<Inbox>): void {
+export function requeueTasks(
+  state: QueueState,
+  { ids, reply }: Extract<QueueMessage, { type: "requeue" }>,
+  self: Self<Inbox>,
+): void {
   becameReady(state);
   commit(
     state,
@@ -63,7 +80,11 @@ export function requeueTasks(state: QueueState, { ids, reply }: Extract<QueueMes
   );
 }
 
-export function deleteTasks(state: QueueState, { ids, force, reply }: Extract<QueueMessage, { type: "delete" }>, self: Self<Inbox>): void {
+export function deleteTasks(
+  state: QueueState,
+  { ids, force, reply }: Extract<QueueMessage, { type: "delete" }>,
+  self: Self<Inbox>,
+): void {
   commit(
     state,
     self,
@@ -72,8 +93,10 @@ export function deleteTasks(state: QueueState, { ids, force, reply }: Extract<Qu
       reply(found);
       state.waiters.deliver(ids.map((id) => ({ id, state: "unknown", attempt: 0 })));
       // What still runs is told to stop; its outcome will not count.
-      if (force) for (const id of ids) state.dispatcher().tell({ type: "stop", id, reason: "deleted", mode: "terminate", graceMs: 100 });
-      retryWaitingForRoom(state, self);
+      if (force)
+        for (const id of ids)
+          state.dispatcher().tell({ type: "stop", id, reason: "deleted", mode: "terminate", graceMs: 100 });
+      retryWaitingForRoom(state);
       drained(state, self);
     },
     reply.reject,
@@ -81,7 +104,11 @@ export function deleteTasks(state: QueueState, { ids, force, reply }: Extract<Qu
 }
 
 /** Deletes what matches, a page at a time, so that other work goes on in between. Running tasks are left alone. */
-export function purge(state: QueueState, { query, reply }: Extract<QueueMessage, { type: "purge" }>, self: Self<Inbox>): void {
+export function purge(
+  state: QueueState,
+  { query, reply }: Extract<QueueMessage, { type: "purge" }>,
+  self: Self<Inbox>,
+): void {
   let deleted = 0;
   const next = (cursor: string | undefined): void => {
     self.pipe(
@@ -96,10 +123,12 @@ export function purge(state: QueueState, { query, reply }: Extract<QueueMessage,
             [{ type: "delete", ids, now: self.clock.now() }],
             ([found]) => {
               deleted += found.filter(Boolean).length;
-              state.waiters.deliver(ids.filter((_, index) => found[index]).map((id) => ({ id, state: "unknown", attempt: 0 })));
+              state.waiters.deliver(
+                ids.filter((_, index) => found[index]).map((id) => ({ id, state: "unknown", attempt: 0 })),
+              );
               if (page.cursor === undefined) {
                 reply(deleted);
-                retryWaitingForRoom(state, self);
+                retryWaitingForRoom(state);
                 drained(state, self);
               } else next(page.cursor);
             },

@@ -183,7 +183,9 @@ function handleStop(state: State, message: Extract<Inbox, { type: "stop" }>): vo
   const task = state.waiting[at];
   if (task !== undefined) {
     state.waiting.splice(at, 1);
-    state.queue().tell({ type: "attemptsEnded", ended: [{ task, report: { id, end: { type: "unstarted" } } }], wanted: 0 });
+    state
+      .queue()
+      .tell({ type: "attemptsEnded", ended: [{ task, report: { id, end: { type: "unstarted" } } }], wanted: 0 });
     return;
   }
   for (const active of state.active) {
@@ -202,7 +204,12 @@ function handleWatch(state: State, _message: Inbox, self: Self<Inbox>): void {
   for (const active of state.active) {
     const current = active.run?.current();
     const timeoutMs = current === undefined ? undefined : active.tasks.get(current.id)?.request.timeoutMs;
-    if (current !== undefined && timeoutMs !== undefined && now >= current.startedAt + timeoutMs && !active.timedOut.has(current.id)) {
+    if (
+      current !== undefined &&
+      timeoutMs !== undefined &&
+      now >= current.startedAt + timeoutMs &&
+      !active.timedOut.has(current.id)
+    ) {
       active.timedOut.set(current.id, timeoutMs);
       active.run?.stop(current.id, `The attempt took longer than its timeout of ${timeoutMs} ms.`, timeoutGraceMs);
     }

@@ -1,8 +1,7 @@
 import type { Self } from "../actor/actor.ts";
 import { QueueFullError } from "../base/errors.ts";
-import { retryLeases } from "./leases.ts";
 import type { QueueMessage } from "./protocol.ts";
-import { becameReady, commit, wakeBy, type Inbox, type QueueState, type WaitingForRoom } from "./queue-state.ts";
+import { becameReady, commit, retryLeases, wakeBy, type Inbox, type QueueState } from "./queue-state.ts";
 
 type Enqueue = Extract<QueueMessage, { type: "enqueue" }>;
 type Publish = Extract<QueueMessage, { type: "publish" }>;
@@ -25,11 +24,12 @@ export function enqueueTasks(state: QueueState, message: Enqueue, self: Self<Inb
       }
       if (dueAt < Number.POSITIVE_INFINITY) wakeBy(state, self, dueAt);
       // A task that was not stored, because its key is taken, ends nothing; its waiter asks for the other one.
-      if (sink !== undefined) ids.forEach((id, index) => id !== tasks[index]?.id && forgetWaiter(state, message, index));
+      if (sink !== undefined)
+        ids.forEach((id, index) => id !== tasks[index]?.id && forgetWaiter(state, message, index));
     },
     (error) => {
       if (sink !== undefined) for (const { id } of tasks) state.waiters.remove(id, sink);
-      refused(state, message, error);
+      refused(state, message, error, () => enqueueTasks(state, message, self));
     },
   );
 }
@@ -51,21 +51,12 @@ export function publishStage(state: QueueState, message: Publish, self: Self<Inb
       retryLeases(state);
       self.tell({ type: "advance" });
     },
-    (error) => refused(state, message, error),
+    (error) => refused(state, message, error, () => publishStage(state, message, self)),
   );
 }
 
 /** A full queue turns new tasks away, or keeps their callers waiting, as they asked. */
-function refused(state: QueueState, message: WaitingForRoom, error: unknown): void {
-  if (error instanceof QueueFullError && message.onFull === "wait") state.waitingForRoom.push(message);
-  else message.reply.reject(error);
-}
-
-/** Tries those again that wait for room in a full queue, in the order they came in. */
-export function retryWaitingForRoom(state: QueueState, self: Self<Inbox>): void {
-  if (state.waitingForRoom.length === 0) return;
-  for (const message of state.waitingForRoom.splice(0)) {
-    if (message.type === "enqueue") enqueueTasks(state, message, self);
-    else publishStage(state, message, self);
-  }
+function refused(state: QueueState, { onFull, reply }: Enqueue | Publish, error: unknown, retry: () => void): void {
+  if (error instanceof QueueFullError && onFull === "wait") state.waitingForRoom.push(retry);
+  else reply.reject(error);
 }

@@ -3,7 +3,16 @@ import type { EpochMs } from "../base/clock.ts";
 import type { Settlement } from "../storage/storage.ts";
 import type { StoredTask } from "../task/task.ts";
 import type { LeasedTask, LeaseEnd, QueueMessage } from "./protocol.ts";
-import { becameReady, commit, drained, tellExpired, wakeBy, type Inbox, type QueueState, type WaitingLease } from "./queue-state.ts";
+import {
+  becameReady,
+  commit,
+  drained,
+  tellExpired,
+  wakeBy,
+  type Inbox,
+  type QueueState,
+  type WaitingLease,
+} from "./queue-state.ts";
 import { failureEnd } from "./settlement.ts";
 import { tellSettled } from "./settling.ts";
 
@@ -32,7 +41,11 @@ function tryLease(state: QueueState, message: WaitingLease, self: Self<Inbox>, w
       } else if (state.readyVersion !== seen) {
         tryLease(state, message, self, waitUntil);
       } else {
-        state.leasing.push({ retry: () => tryLease(state, message, self, waitUntil), giveUp: () => message.reply(undefined), until: waitUntil });
+        state.leasing.push({
+          retry: () => tryLease(state, message, self, waitUntil),
+          giveUp: () => message.reply(undefined),
+          until: waitUntil,
+        });
         armLeaseTimer(state, self);
       }
     },
@@ -59,11 +72,6 @@ function give(state: QueueState, message: WaitingLease, leased: LeasedTask, self
   );
 }
 
-/** Those that wait for a task to lease look again: something became ready. */
-export function retryLeases(state: QueueState): void {
-  for (const waiting of state.leasing.splice(0)) waiting.retry();
-}
-
 export function leaseWaitOver(state: QueueState, _message: Inbox, self: Self<Inbox>): void {
   const now = self.clock.now();
   const over = state.leasing.filter(({ until }) => until <= now);
@@ -82,7 +90,13 @@ export function endLease(state: QueueState, { task, fence, end, reply }: EndLeas
   const now = self.clock.now();
   if (end.type === "extend") {
     const until = now + end.leaseMs;
-    commit(state, self, [{ type: "extend", leases: [{ id: task.id, fence }], until }], ([[held]]) => reply(held === true), reply.reject);
+    commit(
+      state,
+      self,
+      [{ type: "extend", leases: [{ id: task.id, fence }], until }],
+      ([[held]]) => reply(held === true),
+      reply.reject,
+    );
     return;
   }
   const settlement = settlementOf(task, fence, endOf(task, end, now, self.random()), now);
@@ -100,14 +114,24 @@ export function endLease(state: QueueState, { task, fence, end, reply }: EndLeas
   );
 }
 
-const settlementOf = (task: StoredTask, fence: Settlement["fence"], end: Settlement["end"], startedAt?: EpochMs): Settlement => ({
+const settlementOf = (
+  task: StoredTask,
+  fence: Settlement["fence"],
+  end: Settlement["end"],
+  startedAt?: EpochMs,
+): Settlement => ({
   id: task.id,
   fence,
   end,
   ...(startedAt === undefined ? {} : { startedAt }),
 });
 
-function endOf(task: StoredTask, end: Exclude<LeaseEnd, { type: "extend" }>, now: EpochMs, random: number): Settlement["end"] {
+function endOf(
+  task: StoredTask,
+  end: Exclude<LeaseEnd, { type: "extend" }>,
+  now: EpochMs,
+  random: number,
+): Settlement["end"] {
   switch (end.type) {
     case "ack":
       return { to: "completed", result: end.result };

@@ -72,9 +72,23 @@ export type QueueMessage =
       readonly graceMs: number;
       readonly reply: Reply<readonly boolean[]>;
     }
-  | { readonly type: "requeue"; readonly ids: readonly TaskId[]; readonly reply: Reply<readonly (TaskState | undefined)[]> }
-  | { readonly type: "delete"; readonly ids: readonly TaskId[]; readonly force: boolean; readonly reply: Reply<readonly boolean[]> }
-  | { readonly type: "configureQueue"; readonly queue: string; readonly patch: QueueSettings; readonly reply: Reply<QueueRecord> }
+  | {
+      readonly type: "requeue";
+      readonly ids: readonly TaskId[];
+      readonly reply: Reply<readonly (TaskState | undefined)[]>;
+    }
+  | {
+      readonly type: "delete";
+      readonly ids: readonly TaskId[];
+      readonly force: boolean;
+      readonly reply: Reply<readonly boolean[]>;
+    }
+  | {
+      readonly type: "configureQueue";
+      readonly queue: string;
+      readonly patch: QueueSettings;
+      readonly reply: Reply<QueueRecord>;
+    }
   /** Deletes what matches and is not running. Replies with how many. */
   | { readonly type: "purge"; readonly query: Omit<TaskQuery, "limit" | "cursor">; readonly reply: Reply<number> }
   | {
@@ -89,7 +103,13 @@ export type QueueMessage =
       readonly reply: Reply<LeasedTask | undefined>;
     }
   /** Ends, or with `until` prolongs, a lease. Replies whether it was still held. */
-  | { readonly type: "endLease"; readonly task: StoredTask; readonly fence: Fence; readonly end: LeaseEnd; readonly reply: Reply<boolean> }
+  | {
+      readonly type: "endLease";
+      readonly task: StoredTask;
+      readonly fence: Fence;
+      readonly end: LeaseEnd;
+      readonly reply: Reply<boolean>;
+    }
   | { readonly type: "drain"; readonly reply: Reply<DrainReport> }
   /** Claims nothing more; what is claimed goes on. */
   | { readonly type: "stopClaiming"; readonly reply: Reply<void> }
@@ -114,7 +134,13 @@ export interface EndedAttempt {
 /** To the dispatcher. */
 export type DispatcherMessage =
   | { readonly type: "run"; readonly tasks: readonly StoredTask[] }
-  | { readonly type: "stop"; readonly id: TaskId; readonly reason: string; readonly mode: StopMode; readonly graceMs: number }
+  | {
+      readonly type: "stop";
+      readonly id: TaskId;
+      readonly reason: string;
+      readonly mode: StopMode;
+      readonly graceMs: number;
+    }
   /** Starts nothing more; replies when nothing runs, with what it had not started given back to the queue. */
   | { readonly type: "finish"; readonly reply: Reply<void> };
 

@@ -38,7 +38,6 @@ export type Inbox =
   | { readonly type: "crash"; readonly error: unknown };
 
 export type WaitingLease = Extract<QueueMessage, { type: "lease" }>;
-export type WaitingForRoom = Extract<QueueMessage, { type: "enqueue" | "publish" }>;
 
 export interface QueueState extends QueueParts {
   readonly waiters: Waiters;
@@ -57,7 +56,8 @@ export interface QueueState extends QueueParts {
   readyVersion: number;
   /** Callers that wait for a task to lease. */
   leasing: { readonly retry: () => void; readonly giveUp: () => void; readonly until: EpochMs }[];
-  readonly waitingForRoom: WaitingForRoom[];
+  /** Tries to store again what a full queue keeps waiting, in the order it came in. */
+  waitingForRoom: (() => void)[];
   readonly drains: Reply<DrainReport>[];
   /** Ends that could not be stored because the disk is full. */
   unsettled: EndedAttempt[];
@@ -143,6 +143,16 @@ export function becameReady(state: QueueState): void {
   state.readyVersion++;
 }
 
+/** Those that wait for a task to lease look again: something became ready. */
+export function retryLeases(state: QueueState): void {
+  for (const waiting of state.leasing.splice(0)) waiting.retry();
+}
+
+/** Those that wait for room in a full queue try again: something ended, or a limit was changed. */
+export function retryWaitingForRoom(state: QueueState): void {
+  for (const retry of state.waitingForRoom.splice(0)) retry();
+}
+
 function nextClaim(state: QueueState, now: EpochMs): Claim | undefined {
   if (state.wanted === 0 || !state.hasReady || state.isStopping) return undefined;
   const limit = state.wanted;
@@ -200,7 +210,7 @@ export function advance(state: QueueState, _message: Inbox, self: Self<Inbox>): 
   commit(state, self, [{ type: "advance", now: self.clock.now(), limit: 1_000 }], ([result]) => {
     if (result.ready > 0 || result.interrupted.length > 0) {
       becameReady(state);
-      for (const waiting of state.leasing.splice(0)) waiting.retry();
+      retryLeases(state);
       poke(state, self);
     }
     tellExpired(state, result.expired);

@@ -1,7 +1,7 @@
 import { defineActor, type Actor, type Self } from "../actor/actor.ts";
 import { cancelTasks, deleteTasks, purge, requeueTasks } from "./control.ts";
-import { enqueueTasks, publishStage, retryWaitingForRoom } from "./enqueueing.ts";
-import { endLease, lease, leaseWaitOver, retryLeases } from "./leases.ts";
+import { enqueueTasks, publishStage } from "./enqueueing.ts";
+import { endLease, lease, leaseWaitOver } from "./leases.ts";
 import {
   advance,
   becameReady,
@@ -9,6 +9,8 @@ import {
   createState,
   drained,
   poke,
+  retryLeases,
+  retryWaitingForRoom,
   type Inbox,
   type QueueParts,
   type QueueState,
@@ -60,7 +62,7 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
           ([record]) => {
             reply(record);
             retryLeases(state);
-            retryWaitingForRoom(state, self);
+            retryWaitingForRoom(state);
           },
           reply.reject,
         );
@@ -99,7 +101,7 @@ async function start(parts: QueueParts, self: Self<Inbox>): Promise<QueueState> 
   // Tasks that were parked under a name that is registered now may run again.
   for (const [name] of await parts.storage.parked()) {
     if (!parts.names.has(name)) continue;
-    for (let count = 1; count > 0; ) [count] = await parts.storage.commit([{ type: "unpark", name, limit: 5_000 }]);
+    for (let count = 1; count > 0;) [count] = await parts.storage.commit([{ type: "unpark", name, limit: 5_000 }]);
   }
   self.tell({ type: "advance" });
   return state;

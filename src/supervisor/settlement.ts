@@ -7,7 +7,9 @@ import type { AttemptReport } from "../executor/executor.ts";
 import type { AttemptEnd, Settlement } from "../storage/storage.ts";
 
 /** Why a task was told to stop, as long as its end is not settled. */
-export type StopCause = { readonly type: "cancel"; readonly reason: string } | { readonly type: "timeout"; readonly ms: number };
+export type StopCause =
+  | { readonly type: "cancel"; readonly reason: string }
+  | { readonly type: "timeout"; readonly ms: number };
 
 /** What a report means for the task. Pure: the moment and the random number are given. */
 export function settlementFor(
@@ -49,7 +51,8 @@ function endFor(
     }
     case "fault": {
       const isLate = stop !== undefined && end.fault.reason === "error";
-      if (isLate) return failureEnd(task, { ...end.fault, reason: "timeout" }, toTaskError(new TimeoutError(stop.ms)), at);
+      if (isLate)
+        return failureEnd(task, { ...end.fault, reason: "timeout" }, toTaskError(new TimeoutError(stop.ms)), at);
       return failureEnd(task, end.fault, end.error, at);
     }
   }

@@ -2,9 +2,18 @@ import type { Self } from "../actor/actor.ts";
 import { StoreFullError } from "../base/errors.ts";
 import type { Settlement } from "../storage/storage.ts";
 import type { StoredTask, TaskId } from "../task/task.ts";
-import { retryWaitingForRoom } from "./enqueueing.ts";
 import type { EndedAttempt, QueueMessage, TaskOutcome } from "./protocol.ts";
-import { becameReady, commit, drained, forgetFrom, poke, wakeBy, type Inbox, type QueueState } from "./queue-state.ts";
+import {
+  becameReady,
+  commit,
+  drained,
+  forgetFrom,
+  poke,
+  retryWaitingForRoom,
+  wakeBy,
+  type Inbox,
+  type QueueState,
+} from "./queue-state.ts";
 import { settlementFor, type StopCause } from "./settlement.ts";
 
 /** How long to wait for space before ends that could not be stored are tried again. */
@@ -77,7 +86,8 @@ export function tellSettled(
     switch (end.to) {
       case "completed":
         hasEnded = true;
-        if (state.waiters.has(id)) outcomes.push({ id, state: "completed", attempt: fence.attempt, result: end.result });
+        if (state.waiters.has(id))
+          outcomes.push({ id, state: "completed", attempt: fence.attempt, result: end.result });
         break;
       case "failed":
         hasEnded = true;
@@ -96,7 +106,7 @@ export function tellSettled(
     }
   });
   state.waiters.deliver(outcomes);
-  if (hasEnded) retryWaitingForRoom(state, self);
+  if (hasEnded) retryWaitingForRoom(state);
 }
 
 function forgetAfter(state: QueueState, self: Self<Inbox>, ended: readonly EndedAttempt[]): void {
@@ -125,7 +135,11 @@ export function releaseLost(state: QueueState, self: Self<Inbox>, running: Reado
   const find = async (): Promise<StoredTask[]> => {
     const lost: StoredTask[] = [];
     for (let cursor: string | undefined, isMore = true; isMore; isMore = cursor !== undefined) {
-      const page = await state.storage.list({ states: ["running"], limit: 1_000, ...(cursor === undefined ? {} : { cursor }) });
+      const page = await state.storage.list({
+        states: ["running"],
+        limit: 1_000,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
       lost.push(...page.tasks.filter(({ id, life }) => life.claimedBy === state.owner && !running.has(id)));
       cursor = page.cursor;
     }

@@ -57,7 +57,13 @@ export type Verdict = Pick<TaskLife, "failures" | "crashes" | "interruptions"> &
  * Judges a fault. Errors and timeouts use up retries; the death of the task's own worker counts against
  * `poisonLimit`; an interruption is nobody's fault and counts only against `maxInterruptions`, where there is one.
  */
-export function judge(request: TaskRequest, life: TaskLife, fault: AttemptFault, now: EpochMs, random: number): Verdict {
+export function judge(
+  request: TaskRequest,
+  life: TaskLife,
+  fault: AttemptFault,
+  now: EpochMs,
+  random: number,
+): Verdict {
   const { failures, crashes, interruptions } = life;
   switch (fault.reason) {
     case "interrupted": {
@@ -74,7 +80,8 @@ export function judge(request: TaskRequest, life: TaskLife, fault: AttemptFault,
     case "error":
     case "timeout": {
       const counts = { failures: failures + 1, crashes, interruptions };
-      if (!fault.isRetryable || counts.failures > request.maxRetries) return { ...counts, to: "failed", reason: fault.reason };
+      if (!fault.isRetryable || counts.failures > request.maxRetries)
+        return { ...counts, to: "failed", reason: fault.reason };
       const delay = fault.retryDelayMs ?? backoffDelay(request.backoff, counts.failures, random);
       return { ...counts, to: "retrying", runAt: now + delay };
     }

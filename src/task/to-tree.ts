@@ -131,7 +131,7 @@ class TreeWriter {
     const add = (key: string, value: unknown): void =>
       void details.push(this.#text(this.#key(key)), this.#within({ [key]: value }, key, depth));
 
-    const { name, message, stack, cause, code, errors } = error as Error & { code?: unknown; errors?: unknown };
+    const { name, message, stack, cause, code, errors } = error as { [K in keyof Error | "code" | "errors"]?: unknown };
     if (typeof code === "string" || typeof code === "number") add("code", code);
     if (cause !== undefined && keeps(cause)) add("cause", cause);
     if (Array.isArray(errors)) add("errors", errors.filter(keeps));

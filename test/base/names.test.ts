@@ -44,6 +44,7 @@ describe("nearest", () => {
     ["maxretries", "maxRetries"],
     ["maxRetry", "maxRetries"],
     ["time-out", "timeout"],
+    ["retries", "maxRetries"],
     ["qeueu", "queue"],
     ["tll", "ttl"],
     ["queue", "queue"],
@@ -51,7 +52,7 @@ describe("nearest", () => {
     expect(nearest(name, known)).toBe(expected);
   });
 
-  test.each(["", "x", "retries", "concurrency", "tags", "priorityOfTheTask"])("of %j is nothing", (name) => {
+  test.each(["", "x", "concurrency", "tags", "priorityOfTheTask"])("of %j is nothing", (name) => {
     expect(nearest(name, known)).toBeUndefined();
   });
 

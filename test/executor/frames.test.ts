@@ -63,16 +63,13 @@ test("headers come out as they went in, shared or not", () => {
       const headers = unpackHeaders(packHeaders(tasks));
 
       const expected = tasks.map(({ id, life: { attempt }, request: { name, queue, tags, metadata, timeoutMs } }) => {
-        return { id, attempt, name, queue, tags, metadata, timeoutMs };
+        return { id, attempt, request: { name, queue, tags, metadata, timeoutMs } };
       });
-      expect(JSON.stringify(headers.map(sorted))).toBe(JSON.stringify(expected.map(sorted)));
+      // As texts, because JSON knows no -0.
+      expect(JSON.stringify(headers)).toBe(JSON.stringify(expected));
     }),
   );
 });
-
-/** With its keys in order, so that texts can be compared: JSON knows no -0. */
-const sorted = (header: object): unknown =>
-  Object.fromEntries(Object.entries(header).sort(([left], [right]) => (left < right ? -1 : 1)));
 
 test("a request that tasks share is written once", () => {
   const request = aRequest({ metadata: { long: "x".repeat(1_000) } });

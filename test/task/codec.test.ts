@@ -203,7 +203,7 @@ describe("errors", () => {
     const root = Object.assign(new RangeError("root"), {
       at: { line: 3 },
       retry() {},
-      socket: new (class Socket {})(),
+      url: new URL("https://example.com"),
     });
     const error = Object.assign(new Error("top", { cause: root }), { code: "ETOP", status: 500 });
 
@@ -240,7 +240,9 @@ describe("errors", () => {
 });
 
 describe("what is refused", () => {
-  class Money {}
+  class Money {
+    readonly cents = 100;
+  }
   const detached = new Uint8Array(8);
   structuredClone(detached, { transfer: [detached.buffer] });
 

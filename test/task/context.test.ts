@@ -32,7 +32,7 @@ describe("currentTask", () => {
 
   test("tells handlers apart that run at the same time", async () => {
     const idAfterAwait = async (): Promise<string> => {
-      await null;
+      await Promise.resolve();
       return currentTask().id;
     };
 

@@ -2,7 +2,7 @@ import { DuplicateTaskError, TaskBusyError } from "../../base/errors.ts";
 import { isTerminal, isWaiting, mayMove, type TaskState } from "../../task/state.ts";
 import type { TaskLife, TaskRequest } from "../../task/task.ts";
 import type { Cancel, ConfigureQueue, Delete, QueueRecord, Requeue, Unpark } from "../storage.ts";
-import { dropClaim } from "./claims.ts";
+import { dropClaim } from "./leases.ts";
 import { parkedEnd, parkedStart, taskIdOf, taskKey } from "./keys.ts";
 import type { TaskRow } from "./records.ts";
 import type { Step, Store } from "./store.ts";

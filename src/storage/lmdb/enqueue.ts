@@ -82,7 +82,8 @@ function ensureRoom(store: Store, added: ReadonlyMap<string, number>): void {
   for (const [queue, count] of added) {
     if (!store.ledger.knows(queue)) continue;
     const { maxSize } = store.ledger.queue(queue).record;
-    if (maxSize !== undefined && store.ledger.unfinished(queue) + count > maxSize) throw new QueueFullError(queue, maxSize);
+    if (maxSize !== undefined && store.ledger.unfinished(queue) + count > maxSize)
+      throw new QueueFullError(queue, maxSize);
   }
 }
 

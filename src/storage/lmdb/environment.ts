@@ -113,7 +113,8 @@ function sealText(text: string): Buffer {
 
 function openText(bytes: Buffer, folder: string): string {
   const body = bytes.subarray(4);
-  if (crc32(body) !== bytes.readUInt32LE(0)) throw new StoreCorruptError(folder, "a record does not match its checksum");
+  if (crc32(body) !== bytes.readUInt32LE(0))
+    throw new StoreCorruptError(folder, "a record does not match its checksum");
   return body.toString("utf8");
 }
 

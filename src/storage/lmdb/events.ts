@@ -44,7 +44,8 @@ export function lmdbEvents(options: LmdbOptions): EventStorage {
       await committer.settled();
       return queryEvents(events, { path: environment.folder }, query);
     },
-    prune: (upTo, limit) => change(0, () => forgetEvents(store().events, { path: store().environment.folder }, upTo, limit)),
+    prune: (upTo, limit) =>
+      change(0, () => forgetEvents(store().events, { path: store().environment.folder }, upTo, limit)),
     async close() {
       const current = opened;
       opened = undefined;

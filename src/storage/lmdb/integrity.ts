@@ -41,6 +41,7 @@ const magic = 0xbeefc0de;
 const dataVersion = 2;
 const pageHeaderBytes = 24;
 const metaBytes = 144;
+const overflowBytes = 24;
 const noPage = 0xffff_ffff_ffff_ffffn;
 const pageFlags = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 };
 /** Flags of an entry: its value is on pages of its own; it is a tree. No tree of ours has duplicates. */
@@ -244,6 +245,7 @@ export function walkTree(file: DataFile, header: Header, tree: Tree, visitor: Tr
     const upper = page.readUInt16LE(22);
     const isSound = lower >= 2 && (lower & 1) === 0 && lower <= upper && upper <= pageSize - pageHeaderBytes;
     if (!isSound) throw file.damaged(`page ${number} is larger than it can be`);
+    let used = 0;
     for (let index = 0; index < lower >> 1; index++) {
       const at = page.readUInt16LE(pageHeaderBytes + 2 * index) + pageHeaderBytes;
       const isInside = at >= upper + pageHeaderBytes && at + 8 <= pageSize;
@@ -254,16 +256,20 @@ export function walkTree(file: DataFile, header: Header, tree: Tree, visitor: Tr
       if (isOrdered && (isLeaf || index > 0)) checkOrder(number, key, !isLeaf);
       const low = page.readUInt16LE(at) + page.readUInt16LE(at + 2) * 0x1_0000;
       const flags = page.readUInt16LE(at + 4);
+      const inPage = isLeaf ? ((flags & entryFlags.big) === 0 ? low : overflowBytes) : 0;
+      used += (keyEnd - at + inPage + 1) & ~1;
       if (isLeaf) visitor.entry(key, valueAt(page, number, keyEnd, low, flags), flags);
       else visit(low + flags * 0x1_0000_0000, level + 1);
     }
+    // Entries fill a page from its end without a gap, so none can cover a part of another.
+    if (used !== pageSize - pageHeaderBytes - upper) throw file.damaged(`page ${number} has entries that overlap`);
   };
 
   const valueAt = (page: Buffer, number: number, at: number, length: number, flags: number): Buffer => {
     entries++;
     const isBig = (flags & entryFlags.big) !== 0;
     const isKnown = flags === 0 || flags === entryFlags.big || (flags === entryFlags.tree && tree === header.main);
-    if (!isKnown || at + (isBig ? 24 : length) > pageSize)
+    if (!isKnown || at + (isBig ? overflowBytes : length) > pageSize)
       throw file.damaged(`page ${number} has a value outside of itself`);
     return isBig ? loadOverflow(page, at, length) : page.subarray(at, at + length);
   };

@@ -222,7 +222,10 @@ export class Ledger {
     }
     for (const [queue, numbers] of entry.counts) {
       taskStates.forEach((state, index) => this.count(queue, state, numbers[index] ?? 0));
-      this.total("enqueued", numbers.reduce((sum, n) => sum + n, 0));
+      this.total(
+        "enqueued",
+        numbers.reduce((sum, n) => sum + n, 0),
+      );
     }
     this.#stages.delete(stage);
   }

@@ -1,13 +1,17 @@
 import { ClosedError } from "../../base/errors.ts";
 import type { AnswerTo, Change, Opened, Storage, StorageSettings } from "../storage.ts";
-import { claim, Claims, extend, recoverClaims, settle } from "./claims.ts";
+import { claim } from "./claim.ts";
+import { Claims } from "./claims.ts";
 import { Committer } from "./committer.ts";
 import { cancel, configureQueue, remove, requeue, unpark } from "./control.ts";
 import { dropStage, enqueue, publish, stage } from "./enqueue.ts";
 import { openEnvironment, type Environment, type LmdbOptions } from "./environment.ts";
 import { taskKey } from "./keys.ts";
+import { extend } from "./leases.ts";
 import { Ledger } from "./ledger.ts";
 import { get, list, queryEvents } from "./reading.ts";
+import { recoverClaims } from "./recovery.ts";
+import { settle } from "./settle.ts";
 import { Store, type Step } from "./store.ts";
 import { openTables } from "./tables.ts";
 import { advance, nextAdvance, nextPrune, prune } from "./time.ts";

@@ -68,7 +68,8 @@ export function decodeTask(bytes: Buffer, place: Place): TaskRow {
     lane: bytes.readUInt32BE(4),
     sequence: bytes.readUIntBE(8, 6),
     request: decodedRequest,
-    life: lifeEnd === headerEnd ? newLife(decodedRequest) : (packr.unpack(bytes.subarray(headerEnd, lifeEnd)) as TaskLife),
+    life:
+      lifeEnd === headerEnd ? newLife(decodedRequest) : (packr.unpack(bytes.subarray(headerEnd, lifeEnd)) as TaskLife),
     args: bytes.subarray(lifeEnd),
   };
 }
@@ -168,7 +169,7 @@ export function encodeKeys(keys: readonly Uint8Array[]): Buffer {
 
 export function decodeKeys(bytes: Buffer): Buffer[] {
   const keys: Buffer[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = bytes[at++] ?? 0;
     keys.push(bytes.subarray(at, at + length));
     at += length;
@@ -186,4 +187,3 @@ function check(bytes: Buffer, place: Place, least: number): void {
     throw new StoreCorruptError(place.path, "a record does not match its checksum");
   }
 }
-

@@ -149,7 +149,13 @@ export class Store {
   // ------------------------------------------------------------------------------------------------------ endings
 
   /** Writes an outcome and what follows from every end: key freed, counters, time to be forgotten, event. */
-  end(key: Buffer, row: Pick<TaskRow, "request" | "lane" | "sequence">, from: TaskState, outcome: OutcomeRow, ending: Ending): void {
+  end(
+    key: Buffer,
+    row: Pick<TaskRow, "request" | "lane" | "sequence">,
+    from: TaskState,
+    outcome: OutcomeRow,
+    ending: Ending,
+  ): void {
     const { request } = row;
     this.tables.outcomes.put(key, encodeOutcome(outcome));
     this.removeExpiry(row);
@@ -202,7 +208,13 @@ export class Store {
 
   // ------------------------------------------------------------------------------------------------------ events
 
-  event(type: TaskEventType, id: TaskId, request: TaskRequest, attempt: number, more: Partial<Ending> & { at: EpochMs }): void {
+  event(
+    type: TaskEventType,
+    id: TaskId,
+    request: TaskRequest,
+    attempt: number,
+    more: Partial<Ending> & { at: EpochMs },
+  ): void {
     if (!isKept(type, this.settings.events)) return;
     const event: TaskEvent = {
       sequence: this.ledger.nextEvent(),

@@ -3,7 +3,7 @@ import type { TaskEvent } from "../../task/event.ts";
 import { isTerminal } from "../../task/state.ts";
 import type { TaskId, TaskLife } from "../../task/task.ts";
 import type { Advance, Advanced, Prune, Pruned } from "../storage.ts";
-import { endLease } from "./claims.ts";
+import { endLease } from "./leases.ts";
 import { due, dueAt, dueKey, dueKindOf, dueLaneOf, numberKey, pruneKey, taskIdOf } from "./keys.ts";
 import { decodeData, decodeKeys, encodeOutcome, type Place } from "./records.ts";
 import { pruneKind, type Step, type Store } from "./store.ts";
@@ -121,7 +121,13 @@ function forgetTask(store: Store, key: Buffer, at: EpochMs): boolean {
   return true;
 }
 
-function isDue(store: Store, finishedAt: EpochMs, state: string, resultTtlMs: number | undefined, at: EpochMs): boolean {
+function isDue(
+  store: Store,
+  finishedAt: EpochMs,
+  state: string,
+  resultTtlMs: number | undefined,
+  at: EpochMs,
+): boolean {
   const { completedMs, failedMs } = store.settings.retention;
   const kept = Math.max(state === "failed" ? failedMs : completedMs, resultTtlMs ?? 0);
   return Math.ceil(finishedAt + kept) <= at;

@@ -3,9 +3,9 @@ import type { AttemptFailure, Fence, StoredTask, TaskId, TaskLife } from "../../
 import type { AttemptEnd, Claim, Claimed, Extend, Settle, Settlement } from "../storage.ts";
 import { Heap } from "./heap.ts";
 import { countOf, isLaneBefore, type Lane, type Ledger, type Version } from "./ledger.ts";
-import { expire, move, noteInterruption } from "./moves.ts";
+import { expire, move, noLongerRunning, noteInterruption } from "./moves.ts";
 
-export function claim(ledger: Ledger, { limit, now, queues, until }: Claim): Claimed {
+export function claim(ledger: Ledger, { limit, now, owner, queues, until }: Claim): Claimed {
   const tasks: StoredTask[] = [];
   const expired: TaskId[] = [];
   const lanes = new Heap(isLaneBefore);
@@ -20,7 +20,8 @@ export function claim(ledger: Ledger, { limit, now, queues, until }: Claim): Cla
     if (request.expiresAt !== undefined && request.expiresAt <= now) {
       expired.push(expire(ledger, version, now));
     } else {
-      const task: StoredTask = { ...version.task, life: { ...life, state: "running", attempt: life.attempt + 1 } };
+      const running: TaskLife = { ...life, state: "running", attempt: life.attempt + 1, claimedBy: owner };
+      const task: StoredTask = { ...version.task, life: running };
       ledger.put({ ...version, task, leaseEnd: until });
       ledger.note("started", task, now);
       tasks.push(task);
@@ -61,15 +62,16 @@ const claimOf = (ledger: Ledger, { id, fence }: { id: TaskId; fence: Fence }): V
 function finish(ledger: Ledger, version: Version, settlement: Settlement, now: EpochMs): void {
   const { end } = settlement;
   const { task } = version;
+  const claimed = noLongerRunning(task.life);
   const measures = measured(settlement);
   if (end.to === "completed") {
     // A handler that gave nothing leaves nothing.
     const result = end.result.length === 0 ? undefined : end.result;
-    move(ledger, version, { ...task.life, ...measures, state: "completed", finishedAt: now }, result);
+    move(ledger, version, { ...claimed, ...measures, state: "completed", finishedAt: now }, result);
     ledger.totals.completed += 1;
     return ledger.note("completed", task, now);
   }
-  const life: TaskLife = { ...task.life, ...measures, ...tallied(end), failed: history(task.life, end) };
+  const life: TaskLife = { ...claimed, ...measures, ...tallied(end), failed: history(claimed, end) };
   switch (end.to) {
     case "failed":
       move(ledger, version, { ...life, state: "failed", finishedAt: now, reason: end.reason });
@@ -96,14 +98,14 @@ function comeBack(
   now: EpochMs,
 ): void {
   const { task } = version;
-  const before = task.life.attempt - 1;
+  const untouched: TaskLife = { ...noLongerRunning(task.life), state: "ready", attempt: task.life.attempt - 1 };
   switch (end.cause) {
     case "unstarted":
-      return move(ledger, version, { ...task.life, state: "ready", attempt: before });
+      return move(ledger, version, untouched);
     case "parked":
-      return move(ledger, version, { ...task.life, state: "ready", attempt: before, parked: true });
+      return move(ledger, version, { ...untouched, parked: true });
     case "interrupted":
-      move(ledger, version, { ...life, state: "ready", attempt: startedAt === undefined ? before : life.attempt });
+      move(ledger, version, { ...life, state: "ready", attempt: (startedAt === undefined ? untouched : life).attempt });
       return noteInterruption(ledger, task, now, end.failure);
   }
 }

@@ -11,10 +11,10 @@ export function stage(ledger: Ledger, change: Stage): void {
   ledger.stage(change.stage, [...(ledger.stages.get(change.stage) ?? []), change.tasks]);
 }
 
-export function publish(ledger: Ledger, change: Publish): (TaskId | undefined)[] {
+export function publish(ledger: Ledger, change: Publish): void {
   const pieces = ledger.stages.get(change.stage) ?? [];
   ledger.stage(change.stage, undefined);
-  return change.how === "drop" ? [] : pieces.flatMap((tasks) => enqueue(ledger, { tasks }));
+  if (change.how === "appear") for (const tasks of pieces) enqueue(ledger, { tasks });
 }
 
 export const unfinishedStates = taskStates.filter((state) => !isTerminal(state));
@@ -52,9 +52,7 @@ function ensureRoom(lane: Lane): void {
 
 function put(ledger: Ledger, id: TaskId, { request, args }: NewTask): TaskId {
   const task: StoredTask = { id, request, life: newLife(request), args };
-  const { createdAt, expiresAt } = request;
-  const ttlMs = expiresAt === undefined ? undefined : expiresAt - createdAt;
-  ledger.put({ task, sequence: ledger.nextSequence(), ttlMs, leaseEnd: undefined, result: undefined });
-  ledger.note("enqueued", task, createdAt);
+  ledger.put({ task, sequence: ledger.nextSequence(), leaseEnd: undefined, result: undefined });
+  ledger.note("enqueued", task, request.createdAt);
   return id;
 }

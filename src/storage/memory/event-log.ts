@@ -1,20 +1,32 @@
 import type { EpochMs } from "../../base/clock.ts";
 import type { TaskEvent } from "../../task/event.ts";
 import type { EventQuery } from "../storage.ts";
+import { firstIndex } from "./first-index.ts";
 
-/** The events that are kept, in order; their sequence numbers have no gaps. */
+/** The events that are kept, in order of sequence, and those of the changes at work that are kept elsewhere. */
 export class EventLog {
   #events: TaskEvent[] = [];
+  #toTell: TaskEvent[] = [];
   #next = 1;
 
-  append(event: Omit<TaskEvent, "sequence">): void {
-    this.#events.push({ sequence: this.#next, ...event });
+  /** @param isElsewhere it is not kept here, but told. */
+  append(event: Omit<TaskEvent, "sequence">, isElsewhere: boolean): void {
+    (isElsewhere ? this.#toTell : this.#events).push({ sequence: this.#next, ...event });
     this.#next += 1;
+  }
+
+  /** The events to tell; they are forgotten. */
+  takeToTell(): readonly TaskEvent[] {
+    if (this.#toTell.length === 0) return this.#toTell;
+    const events = this.#toTell;
+    this.#toTell = [];
+    return events;
   }
 
   query({ taskId, types, queue, since, until, after = 0, limit }: EventQuery): TaskEvent[] {
     const found: TaskEvent[] = [];
-    for (let at = Math.max(after - this.#firstSequence() + 1, 0); at < this.#events.length; at += 1) {
+    const start = firstIndex(this.#events.length, (index) => (this.#events[index]?.sequence ?? 0) > after);
+    for (let at = start; at < this.#events.length; at += 1) {
       if (found.length === limit) break;
       const event = this.#events[at] as TaskEvent;
       if (taskId !== undefined && event.taskId !== taskId) continue;
@@ -48,11 +60,8 @@ export class EventLog {
     return () => {
       events.length = length;
       this.#events = events;
+      this.#toTell = [];
       this.#next = next;
     };
-  }
-
-  #firstSequence(): number {
-    return this.#next - this.#events.length;
   }
 }

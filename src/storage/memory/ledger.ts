@@ -12,8 +12,6 @@ export interface Version {
   readonly task: StoredTask;
   /** The order tasks were accepted in. */
   readonly sequence: number;
-  /** The time to live that was asked for; a requeue gives it anew. */
-  readonly ttlMs: number | undefined;
   /** When the claim of a running task ends. */
   readonly leaseEnd: EpochMs | undefined;
   readonly result: Payload | undefined;
@@ -89,11 +87,11 @@ export class Ledger {
     return this.#versions.values();
   }
 
-  put({ task, sequence, ttlMs, leaseEnd, result }: Omit<Version, "due" | "isCurrent">): void {
+  put({ task, sequence, leaseEnd, result }: Omit<Version, "due" | "isCurrent">): void {
     const due = isTerminal(task.life.state)
       ? Math.min(this.#resultEnd(task, result), this.recordEnd(task))
       : nextMove(task, leaseEnd);
-    this.#replace(task.id, { task, sequence, ttlMs, leaseEnd, result, due, isCurrent: false });
+    this.#replace(task.id, { task, sequence, leaseEnd, result, due, isCurrent: false });
   }
 
   remove(id: TaskId): void {
@@ -137,15 +135,9 @@ export class Ledger {
     why?: Pick<TaskEvent, "reason" | "error">,
   ): void {
     if (!isKept(type, this.settings.events)) return;
-    this.events.append({
-      type,
-      at,
-      taskId: id,
-      name: request.name,
-      queue: request.queue,
-      attempt: life.attempt,
-      ...why,
-    });
+    const { name, queue } = request;
+    const event = { type, at, taskId: id, name, queue, attempt: life.attempt, ...why };
+    this.events.append(event, this.settings.onEvents !== undefined);
   }
 
   /** When nothing is left to keep of a finished task. */
@@ -153,12 +145,13 @@ export class Ledger {
     return (life.finishedAt ?? 0) + Math.max(this.#retentionOf(life.state), request.resultTtlMs ?? 0);
   }
 
-  /** Does `work`; where it throws, everything is as it was before. */
+  /** Does `work` and tells what happened; where it throws, everything is as it was before. */
   atomically<T>(work: () => T): T {
     const totals = { ...this.totals };
     const undoEvents = this.events.mark();
+    let answer: T;
     try {
-      return work();
+      answer = work();
     } catch (error) {
       // Undoing is replacing too, so the list grows while it is worked off.
       const done = this.#undo;
@@ -170,6 +163,9 @@ export class Ledger {
     } finally {
       this.#undo = [];
     }
+    const events = this.events.takeToTell();
+    if (events.length > 0) this.settings.onEvents?.(events);
+    return answer;
   }
 
   #resultEnd({ request, life }: StoredTask, result: Payload | undefined): EpochMs {

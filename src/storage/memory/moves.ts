@@ -1,16 +1,22 @@
 import type { EpochMs } from "../../base/clock.ts";
-import type { AttemptFailure, StoredTask, TaskId, TaskLife } from "../../task/task.ts";
+import type { AttemptFailure, Payload, StoredTask, TaskId, TaskLife } from "../../task/task.ts";
 import type { Ledger, Version } from "./ledger.ts";
 
-/** Gives the task a new life, ends its claim where it had one, and keeps the result where one was `made`. */
-export function move(ledger: Ledger, { task, sequence, ttlMs, result }: Version, life: TaskLife, made = result): void {
+/** Gives the task a new life, in which nobody has claimed it. */
+export function move(ledger: Ledger, { task, sequence }: Version, life: TaskLife, result?: Payload): void {
   const { id, request, args } = task;
-  ledger.put({ task: { id, request, life, args }, sequence, ttlMs, leaseEnd: undefined, result: made });
+  ledger.put({ task: { id, request, life, args }, sequence, leaseEnd: undefined, result });
 }
 
 /** A life without what only waiting tasks have. */
 export function noLongerWaiting(life: TaskLife): TaskLife {
   const { runAt: _runAt, parked: _parked, ...rest } = life;
+  return rest;
+}
+
+/** A life without what only running tasks have. */
+export function noLongerRunning(life: TaskLife): TaskLife {
+  const { claimedBy: _, ...rest } = life;
   return rest;
 }
 
@@ -27,7 +33,7 @@ export function expire(ledger: Ledger, version: Version, now: EpochMs): TaskId {
  * @param attempt what the task's attempt is then.
  */
 export function interrupt(ledger: Ledger, version: Version, now: EpochMs, attempt: number): void {
-  const { life } = version.task;
+  const life = noLongerRunning(version.task.life);
   move(ledger, version, { ...life, state: "ready", attempt, interruptions: life.interruptions + 1 });
   noteInterruption(ledger, version.task, now);
 }

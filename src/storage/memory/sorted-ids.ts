@@ -1,4 +1,5 @@
 import type { TaskId } from "../../task/task.ts";
+import { firstIndex } from "./first-index.ts";
 
 /** The keys of a map in order, sorted only when somebody reads: ids mostly come in rising order already. */
 export class SortedIds {
@@ -26,20 +27,10 @@ export class SortedIds {
   /** The ids that follow `cursor`, which need not exist, and some that were removed. */
   *after(cursor: TaskId = ""): Generator<TaskId> {
     if (!this.#isSorted) this.#sort();
-    for (let at = this.#firstAfter(cursor); at < this.#ids.length; at += 1) {
+    const start = firstIndex(this.#ids.length, (index) => (this.#ids[index] as TaskId) > cursor);
+    for (let at = start; at < this.#ids.length; at += 1) {
       yield this.#ids[at] as TaskId;
     }
-  }
-
-  #firstAfter(cursor: TaskId): number {
-    let low = 0;
-    let high = this.#ids.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#ids[middle] as TaskId) <= cursor) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   #sort(): void {

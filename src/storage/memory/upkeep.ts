@@ -111,16 +111,16 @@ export function prune(ledger: Ledger, { now, limit }: Prune): Pruned {
   return { tasks, results, events, hasMore: tasks === limit || results === limit || events === limit };
 }
 
-function beginAnew(ledger: Ledger, { task: ended, sequence, ttlMs }: Version, now: EpochMs): void {
-  const { dedupeKey, queue } = ended.request;
+function beginAnew(ledger: Ledger, { task: ended, sequence }: Version, now: EpochMs): void {
+  const { dedupeKey, queue, createdAt, expiresAt } = ended.request;
   const holder = dedupeKey === undefined ? undefined : ledger.lane(queue).keys.get(dedupeKey);
   if (holder !== undefined) throw new DuplicateTaskError(holder, `The dedupe key ${JSON.stringify(dedupeKey)}`);
-  const { finishedAt: _finishedAt, reason: _reason, ...life } = ended.life;
+  const { finishedAt: _finishedAt, reason: _reason, requeuedAt: livedFrom = createdAt, ...life } = ended.life;
   const task: StoredTask = {
     ...ended,
-    request: ttlMs === undefined ? ended.request : { ...ended.request, expiresAt: now + ttlMs },
-    life: { ...life, state: "ready", failures: 0, crashes: 0, interruptions: 0 },
+    request: expiresAt === undefined ? ended.request : { ...ended.request, expiresAt: now + expiresAt - livedFrom },
+    life: { ...life, state: "ready", failures: 0, crashes: 0, interruptions: 0, requeuedAt: now },
   };
-  ledger.put({ task, sequence, ttlMs, leaseEnd: undefined, result: undefined });
+  ledger.put({ task, sequence, leaseEnd: undefined, result: undefined });
   ledger.note("requeued", task, now);
 }

@@ -36,6 +36,19 @@ export function claiming(bench: Bench): void {
     expect(await bench.claim({ limit: 0 })).toEqual({ tasks: [], expired: [] });
   });
 
+  it("tells who claimed a task, as long as it is running", async () => {
+    await bench.enqueue(...["a", "b", "c", "d"].map((id) => aTask({ id })));
+    const [a, b, c, d] = (await bench.claim({ owner: "somebody" })).tasks;
+    if (!a || !b || !c || !d) throw new Error("Tasks are missing.");
+    expect(a.life.claimedBy).toBe("somebody");
+    expect((await bench.life("a"))?.claimedBy).toBe("somebody");
+    await bench.complete(a);
+    await bench.retry(b, birth);
+    await bench.settle(c, { to: "ready", cause: "unstarted" });
+    await bench.reopen();
+    for (const { life } of await bench.all()) expect(life).not.toHaveProperty("claimedBy");
+  });
+
   it("gives the whole task, running, with the attempt it is claimed for", async () => {
     const given = aTask({ id: "t", args: someBytes(4, 2) });
     const task = await bench.running(given);

@@ -139,6 +139,12 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
     },
   ) as fc.Arbitrary<Command>;
 
+/** What may be refused comes first in a list; one of it, since it is judged by what was there before the list. */
+function inOrder(commands: readonly Command[]): Command[] {
+  const mayBeRefused = ({ type }: Command): boolean => ["enqueue", "publish", "requeue", "delete"].includes(type);
+  return [...commands.filter(mayBeRefused).slice(0, 1), ...commands.filter((command) => !mayBeRefused(command))];
+}
+
 /** Steps of a life of a storage. @param limit of `advance`, `prune` and `unpark`. */
 export const someSteps = (limit: fc.Arbitrary<number>): fc.Arbitrary<Step[]> => {
   const command = aCommand(limit);
@@ -148,7 +154,7 @@ export const someSteps = (limit: fc.Arbitrary<number>): fc.Arbitrary<Step[]> => 
       weight: 3,
       arbitrary: fc
         .array(command, { minLength: 2, maxLength: 4 })
-        .map((commands): Step => ({ type: "commit", commands })),
+        .map((commands): Step => ({ type: "commit", commands: inOrder(commands) })),
     },
     { weight: 4, arbitrary: fc.record({ type: fc.constant("wait"), ms: fc.constantFrom(1, 5, 5, 20, 20, 60, 1_000) }) },
     { weight: 1, arbitrary: fc.constant<Step>({ type: "reopen" }) },
@@ -177,6 +183,7 @@ export class World {
   readonly #over: Claim[] = [];
   #made = 0;
   #stage = 0;
+  #staged: TaskId[] = [];
 
   /** @param epochs of the storage's openings. */
   changeOf(command: Command, epochs: readonly number[]): Change {
@@ -214,7 +221,7 @@ export class World {
       case "cancel":
         return { type: "cancel", ids: command.picks.map((pick) => this.#idAt(pick)), now, reason: "not wanted" };
       case "requeue":
-        return { type: "requeue", ids: command.picks.map((pick) => this.#idAt(pick)), now };
+        return { type: "requeue", ids: [...new Set(command.picks.map((pick) => this.#idAt(pick)))], now };
       case "delete":
         return { type: "delete", ids: command.picks.map((pick) => this.#idAt(pick)), now, force: command.force };
       case "advance":
@@ -234,6 +241,7 @@ export class World {
   reopened(): void {
     for (const id of this.claims.keys()) this.#end(id);
     this.opening += 1;
+    this.#staged = [];
   }
 
   #learnOne(change: Change, answer: unknown): void {
@@ -264,8 +272,12 @@ export class World {
         });
         return;
       case "publish":
-        for (const id of answer as TaskId[]) this.#accepted(id);
+        if (change.how === "appear") for (const id of this.#staged) this.#accepted(id);
+        this.#staged = [];
         this.#stage += 1;
+        return;
+      case "stage":
+        this.#staged.push(...change.tasks.map(({ id }) => id));
         return;
     }
   }

@@ -122,15 +122,6 @@ export function deduplicating(bench: Bench): void {
     await expect(bench.enqueue(keyed("b"))).rejects.toBeInstanceOf(DuplicateTaskError);
   });
 
-  it("frees a key within the list that ends its task", async () => {
-    await bench.enqueue(keyed("a"));
-    const [, ids] = await bench.storage.commit([
-      { type: "cancel", ids: ["a"], now: birth, reason: "no" },
-      { type: "enqueue", tasks: [keyed("b")] },
-    ]);
-    expect(ids).toEqual(["b"]);
-  });
-
   it("needs no room for a task that is skipped, returned or replaced", async () => {
     await bench.configure("default", { maxSize: 1 });
     await bench.enqueue(keyed("a"));

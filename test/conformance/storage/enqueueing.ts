@@ -89,17 +89,18 @@ export function enqueueing(bench: Bench): void {
     expect(idsOf((await bench.claim()).tasks)).toEqual(["c"]);
   });
 
-  it("applies nothing of the changes that stand before a refused one", async () => {
-    await bench.enqueue(aTask({ id: "a" }), aTask({ id: "b", dedupeKey: "k" }));
+  it("applies nothing of a list of which one change is refused", async () => {
+    await bench.enqueue(aTask({ id: "a" }), aTask({ id: "b", dedupeKey: "k" }), aTask({ id: "c" }));
     const task = await bench.claimOne();
+    await bench.cancel("c");
     const before = await bench.storage.counts();
     const commit = bench.storage.commit([
+      { type: "delete", ids: ["b"], now: birth },
+      { type: "requeue", ids: ["c"], now: birth },
+      { type: "enqueue", tasks: [aTask({ id: "x", queue: "other" })] },
+      { type: "enqueue", tasks: [aTask({ id: "a" })] },
       { type: "claim", limit: 5, now: birth, owner: "bench" },
       { type: "configureQueue", queue: "default", patch: { isPaused: true } },
-      { type: "cancel", ids: ["b"], now: birth, reason: "no" },
-      { type: "delete", ids: ["a"], now: birth, force: true },
-      { type: "enqueue", tasks: [aTask({ id: "x", queue: "other" })] },
-      { type: "enqueue", tasks: [aTask({ id: "x" })] },
     ]);
     await expect(commit).rejects.toBeInstanceOf(DuplicateTaskError);
     expect(await bench.storage.counts()).toEqual(before);

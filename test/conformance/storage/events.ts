@@ -1,5 +1,7 @@
 import { expect, it } from "vitest";
+import { DuplicateTaskError } from "../../../src/base/errors.ts";
 import type { EventQuery } from "../../../src/storage/storage.ts";
+import type { TaskEvent } from "../../../src/task/event.ts";
 import { aTask, birth } from "../../support/tasks.ts";
 import { aFailure, type Bench, noTallies } from "./bench.ts";
 
@@ -121,6 +123,21 @@ export function events(bench: Bench): void {
     await bench.start({ events: "off" });
     await bench.fail(await bench.running(aTask()));
     expect(await find()).toEqual([]);
+  });
+
+  it("tells them instead of keeping them where they are kept elsewhere", async () => {
+    const told: TaskEvent[] = [];
+    await bench.start({ onEvents: (events) => told.push(...events) });
+    await bench.enqueue(aTask({ id: "a" }));
+    await expect(bench.enqueue(aTask({ id: "b" }), aTask({ id: "a" }))).rejects.toBeInstanceOf(DuplicateTaskError);
+    await bench.claim();
+    expect(told.map(({ type, taskId }) => [type, taskId])).toEqual([
+      ["enqueued", "a"],
+      ["started", "a"],
+    ]);
+    expect(told[1]?.sequence).toBe((told[0]?.sequence ?? 0) + 1);
+    expect(await find()).toEqual([]);
+    expect((await bench.storage.nextDue()).prune).toBeUndefined();
   });
 
   it("finds them by task, type and queue, joined by and", async () => {

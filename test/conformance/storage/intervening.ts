@@ -60,6 +60,7 @@ export function intervening(bench: Bench): void {
       interruptions: 0,
       failed: [failure],
     });
+    expect(life).toMatchObject({ requeuedAt: birth });
     expect(life).not.toHaveProperty("finishedAt");
     expect(life).not.toHaveProperty("reason");
     expect((await bench.claimOne()).life.attempt).toBe(2);

@@ -172,9 +172,7 @@ function judgeRefusal(change: Change, before: Sight): void {
 function judgeMoves(changes: readonly Change[], answers: readonly unknown[], before: Sight, after: Sight): void {
   const types = new Set(changes.map(({ type }) => type));
   const stored = new Set(
-    changes.flatMap(({ type }, index) =>
-      type === "enqueue" || type === "publish" ? (answers[index] as (TaskId | undefined)[]) : [],
-    ),
+    changes.flatMap(({ type }, index) => (type === "enqueue" ? (answers[index] as (TaskId | undefined)[]) : [])),
   );
   // One change moves a task once; only `advance` may end a lease and then the task.
   const steps = changes.reduce((sum, { type }) => sum + (type === "advance" ? 2 : 1), 0);

@@ -1,0 +1,54 @@
+import type { EpochMs } from "../../base/clock.ts";
+import type { TaskId } from "../../task/task.ts";
+import type { Extend } from "../storage.ts";
+import type { ClaimRecord } from "./claims.ts";
+import { due, dueKey, numberKey, taskIdOf } from "./keys.ts";
+import { decodeData, encodeData } from "./records.ts";
+import { release, settleOne } from "./settle.ts";
+import type { Step, Store } from "./store.ts";
+
+export function extend(store: Store, change: Extend, epoch: number): Step<readonly boolean[]> {
+  return {
+    apply: () =>
+      change.leases.map(({ id, fence }) => {
+        const held = store.claims.get(id);
+        if (held === undefined || fence.epoch !== epoch || fence.attempt !== held.life.attempt) return false;
+        if (held.until !== undefined && change.until > held.until) {
+          store.tables.due.remove(dueKey(held.until, due.lease, held.lane, held.sequence));
+          store.tables.due.put(dueKey(change.until, due.lease, held.lane, held.sequence), held.key);
+          held.until = change.until;
+          prolongRecord(store, held.batch.number, change.until);
+        }
+        return true;
+      }),
+  };
+}
+
+/** So that the next opening knows which moment to take out of the index. */
+function prolongRecord(store: Store, batch: number, until: EpochMs): void {
+  const bytes = store.tables.claims.get(numberKey(batch));
+  if (bytes === undefined) return;
+  store.tables.claims.put(numberKey(batch), encodeData({ ...decodeData<ClaimRecord>(bytes, store.place), until }));
+}
+
+/**
+ * The lease ran out: an interruption. The attempt keeps its number, so that what its holder may still say is known to
+ * be late. Gives the task's id, or `undefined` when the lease was prolonged or is over.
+ */
+export function endLease(store: Store, key: Buffer, now: EpochMs): TaskId | undefined {
+  const id = taskIdOf(key);
+  const held = store.claims.get(id);
+  if (held?.until === undefined || held.until > now) return undefined;
+  release(store, id, held);
+  const interruptions = held.before.interruptions + 1;
+  const { failures, crashes } = held.before;
+  const end = { to: "ready", cause: "interrupted", failures, crashes, interruptions } as const;
+  settleOne(store, { id, fence: { epoch: 0, attempt: 0 }, end, startedAt: held.claimedAt }, held, now);
+  return id;
+}
+
+/** Drops the claim of a task that is being deleted; its outcome will come too late. */
+export function dropClaim(store: Store, id: TaskId): void {
+  const held = store.claims.get(id);
+  if (held !== undefined) release(store, id, held);
+}

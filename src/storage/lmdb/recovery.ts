@@ -1,0 +1,37 @@
+import type { EpochMs } from "../../base/clock.ts";
+import type { ClaimRecord } from "./claims.ts";
+import { due, dueKey, numberKey, numberOf, readyKey, taskIdOf } from "./keys.ts";
+import { decodeData, decodeKeys } from "./records.ts";
+import type { Store } from "./store.ts";
+
+/**
+ * Undoes the claims of an earlier opening: what had not ended is ready again, as an interruption. A claim record
+ * outlives the first tasks of its batch, so what is already back in the order, or over, is left alone.
+ */
+export function recoverClaims(store: Store, now: EpochMs): number {
+  let interrupted = 0;
+  for (const { key: number, value } of [...store.tables.claims.getRange()]) {
+    const { keys, until } = decodeData<ClaimRecord>(value, store.place);
+    for (const key of decodeKeys(Buffer.from(keys))) if (recover(store, key, now, until)) interrupted++;
+    store.tables.claims.remove(numberKey(numberOf(number)));
+  }
+  return interrupted;
+}
+
+function recover(store: Store, key: Buffer, now: EpochMs, until: EpochMs | undefined): boolean {
+  const row = store.row(key);
+  if (row === undefined || row.life.state !== "ready" || row.life.parked === true) return false;
+  if (store.tables.outcomes.doesExist(key)) return false;
+  const { request, life } = row;
+  if (until !== undefined) store.tables.due.remove(dueKey(until, due.lease, row.lane, row.sequence));
+  const lane = store.ledger.queue(request.queue).number;
+  if (store.tables.ready.doesExist(readyKey(lane, request.priority, row.sequence))) return false;
+  store.rewrite(key, row, { ...life, interruptions: life.interruptions + 1 });
+  store.putReady(key, row);
+  store.putExpiry(key, row);
+  store.ledger.count(request.queue, "running", -1);
+  store.ledger.count(request.queue, "ready", 1);
+  store.ledger.total("interrupted");
+  store.event("interrupted", taskIdOf(key), request, life.attempt + 1, { at: now, reason: "interrupted" });
+  return true;
+}

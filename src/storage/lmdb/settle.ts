@@ -1,0 +1,150 @@
+import type { EpochMs } from "../../base/clock.ts";
+import type { AttemptFailure, TaskId, TaskLife } from "../../task/task.ts";
+import type { Settle, Settlement } from "../storage.ts";
+import type { Held } from "./claims.ts";
+import { due, dueKey, numberKey, parkedKey } from "./keys.ts";
+import type { Step, Store } from "./store.ts";
+
+export function settle(store: Store, change: Settle, epoch: number): Step<readonly boolean[]> {
+  return {
+    bytes: change.settlements.reduce((sum, { end }) => sum + 100 + (end.to === "completed" ? end.result.length : 0), 0),
+    apply: () =>
+      change.settlements.map((settlement) => {
+        const held = store.claims.get(settlement.id);
+        const { fence } = settlement;
+        if (held === undefined || fence.epoch !== epoch || fence.attempt !== held.life.attempt) {
+          store.ledger.total("late");
+          return false;
+        }
+        release(store, settlement.id, held);
+        settleOne(store, settlement, held, change.now);
+        return true;
+      }),
+  };
+}
+
+/** Takes a claim back, from memory and from disk. */
+export function release(store: Store, id: TaskId, held: Held): void {
+  const finished = store.claims.remove(id);
+  if (finished !== undefined) store.tables.claims.remove(numberKey(finished));
+  if (held.until !== undefined) store.tables.due.remove(dueKey(held.until, due.lease, held.lane, held.sequence));
+}
+
+/** The newest failures that a task keeps. */
+const keptFailures = 20;
+
+const withFailure = (life: TaskLife, failure: AttemptFailure | undefined): readonly AttemptFailure[] =>
+  failure === undefined ? life.failed : [...life.failed, failure].slice(-keptFailures);
+
+/** What the end of an attempt, whose claim was taken back, means for its task. */
+export function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochMs): void {
+  const { end, startedAt, durationMs, workerId, id } = settlement;
+  const { key, request, before, life } = held;
+  const timing = {
+    ...(startedAt === undefined ? {} : { startedAt }),
+    ...(durationMs === undefined ? {} : { durationMs }),
+    ...(workerId === undefined ? {} : { workerId }),
+  };
+  const { attempt } = life;
+  switch (end.to) {
+    case "completed": {
+      const outcome = { state: "completed", attempt, finishedAt: now, result: end.result, ...timing } as const;
+      store.end(key, held, "running", outcome, { state: "completed", at: now });
+      return;
+    }
+    case "failed":
+    case "cancelled": {
+      const failure = end.to === "failed" ? end.failure : undefined;
+      const ended: TaskLife = {
+        ...unclaimed(life),
+        ...tallies(end, before),
+        ...timing,
+        state: end.to,
+        finishedAt: now,
+        reason: end.reason,
+        failed: withFailure(before, failure),
+      };
+      const outcome = { state: end.to, attempt, finishedAt: now, life: ended } as const;
+      const error = failure === undefined ? {} : { error: failure.error };
+      store.end(key, held, "running", outcome, { state: end.to, at: now, reason: end.reason, ...error });
+      return;
+    }
+    case "retrying": {
+      const waiting: TaskLife = {
+        ...unclaimed(life),
+        ...tallies(end, before),
+        ...timing,
+        state: "retrying",
+        runAt: end.runAt,
+        failed: withFailure(before, end.failure),
+      };
+      if (!comeBack(store, held, waiting)) return;
+      store.putDue(key, held, waiting);
+      store.putExpiry(key, held);
+      store.ledger.count(request.queue, "running", -1);
+      store.ledger.count(request.queue, "retrying", 1);
+      store.ledger.total("retried");
+      store.event("retrying", id, request, attempt, { at: now, reason: end.failure.reason, error: end.failure.error });
+      return;
+    }
+    case "ready":
+      backToReady(store, held, settlement, end, now, timing);
+      return;
+  }
+}
+
+type ReadyEnd = Extract<Settlement["end"], { to: "ready" }>;
+
+function backToReady(
+  store: Store,
+  held: Held,
+  settlement: Settlement,
+  end: ReadyEnd,
+  now: EpochMs,
+  timing: Partial<TaskLife>,
+): void {
+  const { key, request, before, life, sequence } = held;
+  store.ledger.count(request.queue, "running", -1);
+  store.ledger.count(request.queue, "ready", 1);
+  store.putExpiry(key, held);
+  switch (end.cause) {
+    case "unstarted":
+      // As if it had not been claimed: nothing about the task has changed.
+      store.putReady(key, held);
+      return;
+    case "parked":
+      if (!comeBack(store, held, { ...before, parked: true })) return;
+      store.tables.parked.put(parkedKey(request.name, sequence), key);
+      store.ledger.park(request.name, 1);
+      return;
+    case "interrupted": {
+      const attempt = settlement.startedAt === undefined ? before.attempt : life.attempt;
+      const failed = withFailure(before, end.failure);
+      if (!comeBack(store, held, { ...before, ...tallies(end, before), ...timing, attempt, failed })) return;
+      store.putReady(key, held);
+      store.ledger.total("interrupted");
+      store.event("interrupted", settlement.id, request, life.attempt, { at: now, reason: "interrupted" });
+    }
+  }
+}
+
+const tallies = (
+  end: Partial<Pick<TaskLife, "failures" | "crashes" | "interruptions">>,
+  before: TaskLife,
+): Pick<TaskLife, "failures" | "crashes" | "interruptions"> => ({
+  failures: end.failures ?? before.failures,
+  crashes: end.crashes ?? before.crashes,
+  interruptions: end.interruptions ?? before.interruptions,
+});
+
+function unclaimed(life: TaskLife): TaskLife {
+  const { runAt: _runAt, parked: _parked, claimedBy: _claimedBy, ...rest } = life;
+  return rest;
+}
+
+function comeBack(store: Store, held: Held, life: TaskLife): boolean {
+  const row = store.row(held.key);
+  if (row === undefined) return false;
+  store.rewrite(held.key, row, life);
+  return true;
+}
