@@ -27,7 +27,7 @@ export function memoryEvents(): EventStorage {
   return {
     open: async () => undefined,
     async append(events) {
-      for (const { sequence: _sequence, ...event } of events) log.append(event);
+      for (const { sequence: _sequence, ...event } of events) log.append(event, false);
     },
     query: async (query) => log.query({ ...query, limit: Math.min(query.limit, 1_000) }),
     prune: async (upTo, limit) => log.dropUntil(upTo, limit),

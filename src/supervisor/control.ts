@@ -29,7 +29,7 @@ export function cancelTasks(
       const cancelled = ids.filter((_, index) => isFoundWaiting(found[index]));
       state.waiters.deliver(cancelled.map((id) => ({ id, state: "cancelled", attempt: 0, reason })));
       if (cancelled.length > 0) {
-        forgetFrom(state, self.clock.now() + state.retention.completedMs);
+        forgetFrom(state, self, self.clock.now() + state.retention.completedMs);
         retryWaitingForRoom(state);
         drained(state, self);
       }

@@ -228,8 +228,9 @@ export function advance(state: QueueState, _message: Inbox, self: Self<Inbox>): 
 }
 
 /** Something is to be forgotten then; tells the sweeper when it does not know of anything earlier. */
-export function forgetFrom(state: QueueState, at: EpochMs): void {
-  if (state.forgetAt !== undefined && state.forgetAt <= at) return;
+export function forgetFrom(state: QueueState, self: Self<Inbox>, at: EpochMs): void {
+  const isKnown = state.forgetAt !== undefined && state.forgetAt > self.clock.now() && state.forgetAt <= at;
+  if (isKnown) return;
   state.forgetAt = at;
   state.sweeper().tell({ type: "forgetFrom", at });
 }

@@ -112,7 +112,7 @@ export function tellSettled(
 function forgetAfter(state: QueueState, self: Self<Inbox>, ended: readonly EndedAttempt[]): void {
   let after = Math.min(state.retention.completedMs, state.retention.failedMs);
   for (const { task } of ended) after = Math.min(after, task.request.resultTtlMs ?? after);
-  forgetFrom(state, self.clock.now() + after);
+  forgetFrom(state, self, self.clock.now() + after);
 }
 
 /**
