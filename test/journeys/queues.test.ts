@@ -1,7 +1,18 @@
 import { Omniq, type TaskHandle } from "omniq";
 import { describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { allOf, aPlace, errorOf, fixture, Gate, linesOf, open, openBusy, Program, shared } from "../support/runtimes.ts";
+import {
+  allOf,
+  aPlace,
+  errorOf,
+  fixture,
+  Gate,
+  linesOf,
+  open,
+  openBusy,
+  Program,
+  shared,
+} from "../support/runtimes.ts";
 
 const runtime = shared();
 
@@ -30,7 +41,11 @@ describe.each(["lmdb", "memory"] as const)("on %s", (kind) => {
     expect(await lease?.ack("done")).toBe(true);
     expect(await second.result()).toBe("done");
     expect(await omniq.count({ queue: "Q01", state: ["ready", "scheduled"] })).toBe(2);
-    expect([await omniq.delete(first.id), await omniq.delete(third.id), await omniq.delete(third.id)]).toEqual([true, true, false]);
+    expect([await omniq.delete(first.id), await omniq.delete(third.id), await omniq.delete(third.id)]).toEqual([
+      true,
+      true,
+      false,
+    ]);
     expect(await queue.dequeue()).toBeUndefined();
     expect(await omniq.count({ queue: "Q01" })).toBe(1);
   });
@@ -97,12 +112,20 @@ test("Q03: two claimers never get the same task", async () => {
   const count = isLong ? 100_000 : 5_000;
   const omniq = await openBusy({ storage: aPlace() });
   const queue = omniq.queues.get("Q03");
-  await omniq.enqueueMany("nothing", Array.from({ length: count }, () => [] as const), { queue: "Q03" });
+  await omniq.enqueueMany(
+    "nothing",
+    Array.from({ length: count }, () => [] as const),
+    { queue: "Q03" },
+  );
   const claimer = async (): Promise<string[]> => {
     const mine: string[] = [];
     // Several at a time, so that claims of both meet in one commit.
     const claim = async (): Promise<void> => {
-      for (let lease = await queue.dequeue({ ack: "auto" }); lease !== undefined; lease = await queue.dequeue({ ack: "auto" })) {
+      for (
+        let lease = await queue.dequeue({ ack: "auto" });
+        lease !== undefined;
+        lease = await queue.dequeue({ ack: "auto" })
+      ) {
         mine.push(lease.id);
       }
     };
@@ -221,7 +244,11 @@ test("Q05: 10,000 tasks are paged through, each once, while others are inserted"
   const omniq = runtime();
   await omniq.queues.get("Q05").pause();
   const add = (count: number) =>
-    omniq.enqueueMany("nothing", Array.from({ length: count }, () => [] as const), { queue: "Q05", tags: ["Q05"] });
+    omniq.enqueueMany(
+      "nothing",
+      Array.from({ length: count }, () => [] as const),
+      { queue: "Q05", tags: ["Q05"] },
+    );
   const ids = (await add(10_000)).map(({ id }) => id);
 
   const added: Promise<TaskHandle[]>[] = [];
@@ -258,7 +285,11 @@ test("Q06: the task of the highest priority starts first, over all queues", asyn
   const omniq = await open({ storage: aPlace() });
   const gate = new Gate();
   // With a task in front of each of the worker's places, the others wait together.
-  const held = await omniq.enqueueMany("passDeaf", Array.from({ length: 8 }, () => [gate.folder] as const), { priority: 1_000 });
+  const held = await omniq.enqueueMany(
+    "passDeaf",
+    Array.from({ length: 8 }, () => [gate.folder] as const),
+    { priority: 1_000 },
+  );
   await gate.arrival("someone");
   const wanted: [queue: string, priority: number][] = [
     ["a", 5],
@@ -268,7 +299,9 @@ test("Q06: the task of the highest priority starts first, over all queues", asyn
     ["b", 0],
     ["d", 6],
   ];
-  const handles = await Promise.all(wanted.map(([queue, priority]) => omniq.enqueue("tick", [priority], { queue, priority })));
+  const handles = await Promise.all(
+    wanted.map(([queue, priority]) => omniq.enqueue("tick", [priority], { queue, priority })),
+  );
   gate.open();
   await Promise.all(held.map((handle) => handle.result()));
 
@@ -281,7 +314,8 @@ test("Q06: the task of the highest priority starts first, over all queues", asyn
 test("Q06: those who dequeue get the highest priority of their queue, then the oldest", async () => {
   const omniq = await openBusy();
   const queue = omniq.queues.get("Q06");
-  for (const [index, priority] of [0, 5, -3, 5, 0].entries()) await omniq.enqueue("echo", [index], { queue: "Q06", priority });
+  for (const [index, priority] of [0, 5, -3, 5, 0].entries())
+    await omniq.enqueue("echo", [index], { queue: "Q06", priority });
 
   const taken: unknown[] = [];
   for (let lease = await queue.dequeue(); lease !== undefined; lease = await queue.dequeue()) taken.push(lease.args[0]);
@@ -332,14 +366,24 @@ test("Q08, trap 8: what the call says stands over the definition, and that over 
     timeoutMs: 3_600_000,
     tags: ["of the queue"],
   });
-  expect(await (await omniq.enqueue("eager", [], { delay })).record()).toMatchObject({ priority: 5, maxRetries: 4, tags: ["defined"] });
-  expect(await (await omniq.enqueue("eager", [], { delay, priority: 0, maxRetries: 0, tags: [] })).record()).toMatchObject({
+  expect(await (await omniq.enqueue("eager", [], { delay })).record()).toMatchObject({
+    priority: 5,
+    maxRetries: 4,
+    tags: ["defined"],
+  });
+  expect(
+    await (await omniq.enqueue("eager", [], { delay, priority: 0, maxRetries: 0, tags: [] })).record(),
+  ).toMatchObject({
     priority: 0,
     maxRetries: 0,
     tags: [],
     timeoutMs: 3_600_000,
   });
-  expect(await (await omniq.enqueue("elsewhere", [], { delay })).record()).toMatchObject({ queue: "reports", priority: 3, timeoutMs: 30_000 });
+  expect(await (await omniq.enqueue("elsewhere", [], { delay })).record()).toMatchObject({
+    queue: "reports",
+    priority: 3,
+    timeoutMs: 30_000,
+  });
 });
 
 test("Q08: a queue runs no more tasks at a time than its concurrency, and others are not held up", async () => {
@@ -362,7 +406,11 @@ test("Q08: a queue runs no more tasks at a time than its concurrency, and others
 test("Q09: counters are the same after a restart", async () => {
   const storage = aPlace();
   const first = await open({ storage });
-  await first.enqueueMany("add", Array.from({ length: 20 }, (_, n) => [n, n] as const), { queue: "sums" });
+  await first.enqueueMany(
+    "add",
+    Array.from({ length: 20 }, (_, n) => [n, n] as const),
+    { queue: "sums" },
+  );
   await first.enqueueMany("fail", [["a"], ["b"]]);
   await first.enqueueMany("nothing", [[], [], []], { delay: "1h", queue: "later" });
   await first.drain();
@@ -389,7 +437,10 @@ test("Q09: counters cost the same however much is stored", async () => {
     return times.toSorted((a, b) => a - b)[25] ?? 0;
   };
   const empty = await median();
-  await omniq.enqueueMany("nothing", Array.from({ length: isLong ? 1_000_000 : 50_000 }, () => [] as const));
+  await omniq.enqueueMany(
+    "nothing",
+    Array.from({ length: isLong ? 1_000_000 : 50_000 }, () => [] as const),
+  );
 
   const full = await median();
 
@@ -455,7 +506,10 @@ test("Q11: queues are listed with their limits and states", async () => {
 test("Q12: 100,000 tasks are stored with one call, in order", async () => {
   const omniq = await open({ storage: aPlace(), queues: { default: { paused: true } } });
 
-  const handles = await omniq.enqueueMany("echo", Array.from({ length: 100_000 }, (_, index) => [index]));
+  const handles = await omniq.enqueueMany(
+    "echo",
+    Array.from({ length: 100_000 }, (_, index) => [index]),
+  );
 
   expect(handles).toHaveLength(100_000);
   expect(new Set(handles.map(({ id }) => id)).size).toBe(100_000);
@@ -481,11 +535,23 @@ test.each([100, 12_000])("Q12: of %d tasks with a bad one among them, none is st
 test("Q12: many tasks that a full queue cannot take are not stored at all", async () => {
   const omniq = await open({ queues: { default: { maxSize: 5_500, paused: true } } });
 
-  const error = await errorOf(() => omniq.enqueueMany("nothing", Array.from({ length: 6_000 }, () => [] as const)));
+  const error = await errorOf(() =>
+    omniq.enqueueMany(
+      "nothing",
+      Array.from({ length: 6_000 }, () => [] as const),
+    ),
+  );
 
   expect(error).toMatchObject({ code: "QUEUE_FULL" });
   expect(await omniq.count()).toBe(0);
-  expect((await omniq.enqueueMany("nothing", Array.from({ length: 5_200 }, () => [] as const))).length).toBe(5_200);
+  expect(
+    (
+      await omniq.enqueueMany(
+        "nothing",
+        Array.from({ length: 5_200 }, () => [] as const),
+      )
+    ).length,
+  ).toBe(5_200);
 });
 
 test("Q12: none is a number of tasks, too", async () => {

@@ -18,13 +18,16 @@ test("R01, trap 1: a task that fails twice and then succeeds is completed at its
   });
 });
 
-test.each([0, 1, 2, 3, 4, 5])("R02: with maxRetries %d a task that always fails is run once more than that", async (maxRetries) => {
-  const file = `${aPlace()}/attempts`;
-  const outcome = await (await runtime().enqueue("failNoting", [file], { maxRetries, retryDelay: 1 })).wait();
+test.each([0, 1, 2, 3, 4, 5])(
+  "R02: with maxRetries %d a task that always fails is run once more than that",
+  async (maxRetries) => {
+    const file = `${aPlace()}/attempts`;
+    const outcome = await (await runtime().enqueue("failNoting", [file], { maxRetries, retryDelay: 1 })).wait();
 
-  expect(linesOf(file)).toEqual(Array.from({ length: maxRetries + 1 }, (_, index) => String(index + 1)));
-  expect(outcome).toMatchObject({ state: "failed", attempt: maxRetries + 1 });
-});
+    expect(linesOf(file)).toEqual(Array.from({ length: maxRetries + 1 }, (_, index) => String(index + 1)));
+    expect(outcome).toMatchObject({ state: "failed", attempt: maxRetries + 1 });
+  },
+);
 
 test("R02: without maxRetries nothing is retried", async () => {
   const file = `${aPlace()}/attempts`;
@@ -40,7 +43,9 @@ test("R03: delays grow up to their limit", async () => {
   await handle.wait();
 
   const events = await omniq.events.query({ taskId: handle.id });
-  const delays = events.flatMap(({ type, at }, index) => (type === "retrying" ? [(events[index + 1]?.at ?? 0) - at] : []));
+  const delays = events.flatMap(({ type, at }, index) =>
+    type === "retrying" ? [(events[index + 1]?.at ?? 0) - at] : [],
+  );
 
   expect(delays).toHaveLength(4);
   for (const [index, least] of [40, 80, 100, 100].entries()) {
@@ -120,7 +125,7 @@ test("R05: a retry that was planned before a kill -9 happens at its time after i
 
 test("R05: a task that runs at a kill -9 is run again, and keeps its retries", async () => {
   const folder = aPlace();
-  const program = new Program("interrupted.mjs", folder);
+  const program = new Program("interrupted.mjs", folder, `${aPlace()}/started`);
   await program.hasSaid(1);
   await program.kill();
   const [id] = program.said as [string];
@@ -128,7 +133,11 @@ test("R05: a task that runs at a kill -9 is run again, and keeps its retries", a
   const omniq = await open({ storage: folder });
 
   expect(await omniq.wait(id)).toMatchObject({ state: "failed", attempt: 2 });
-  expect(await omniq.get(id)).toMatchObject({ interruptions: 1, crashes: 0, errors: [{ attempt: 2, reason: "error" }] });
+  expect(await omniq.get(id)).toMatchObject({
+    interruptions: 1,
+    crashes: 0,
+    errors: [{ attempt: 2, reason: "error" }],
+  });
 });
 
 test("R06, traps 3 and 20: a task that ends its worker each time is tried three times, then given up", async () => {
@@ -154,9 +163,14 @@ test("R06: what shares a worker with a crash is run again, at no cost to it", as
   const omniq = await open({ executors: { threads: 1 } });
   const file = `${aPlace()}/attempts`;
   const crash = await omniq.enqueue("exit", [file]);
-  const others = await omniq.enqueueMany("add", Array.from({ length: 50 }, (_, n) => [n, 1] as const));
+  const others = await omniq.enqueueMany(
+    "add",
+    Array.from({ length: 50 }, (_, n) => [n, 1] as const),
+  );
 
-  expect(await Promise.all(others.map((handle) => handle.result()))).toEqual(Array.from({ length: 50 }, (_, n) => n + 1));
+  expect(await Promise.all(others.map((handle) => handle.result()))).toEqual(
+    Array.from({ length: 50 }, (_, n) => n + 1),
+  );
   expect((await crash.wait()).state).toBe("failed");
   const records = await Promise.all(others.map((handle) => handle.record()));
   expect(records.filter((record) => record?.crashes !== 0 || record.errors.length > 0)).toEqual([]);
@@ -164,7 +178,12 @@ test("R06: what shares a worker with a crash is run again, at no cost to it", as
 
 test("R07: a task without attempts left is a dead letter, with the errors of all attempts", async () => {
   const omniq = runtime();
-  const handle = await omniq.enqueue("failNoting", [`${aPlace()}/attempts`], { maxRetries: 2, retryDelay: 1, queue: "R07", tags: ["R07"] });
+  const handle = await omniq.enqueue("failNoting", [`${aPlace()}/attempts`], {
+    maxRetries: 2,
+    retryDelay: 1,
+    queue: "R07",
+    tags: ["R07"],
+  });
   await handle.wait();
 
   const { tasks } = await omniq.deadLetters.list({ queue: "R07" });
@@ -200,7 +219,11 @@ test("R07: a dead letter that is requeued has all its retries again, and keeps i
 test("R07: dead letters are requeued and purged by filter, and others are left alone", async () => {
   const omniq = runtime();
   const make = async (queue: string, count: number) => {
-    const handles = await omniq.enqueueMany("succeedAt", Array.from({ length: count }, () => [2] as const), { queue });
+    const handles = await omniq.enqueueMany(
+      "succeedAt",
+      Array.from({ length: count }, () => [2] as const),
+      { queue },
+    );
     await Promise.all(handles.map((handle) => handle.wait()));
     return handles;
   };

@@ -6,7 +6,8 @@ import { aPlace, errorOf, Gate, linesOf, open, shared, type Runtime } from "../s
 
 const runtime = shared({ events: "all" });
 
-const eventsOf = async (omniq: Runtime, taskId: string): Promise<readonly TaskEvent[]> => omniq.events.query({ taskId, limit: 1_000 });
+const eventsOf = async (omniq: Runtime, taskId: string): Promise<readonly TaskEvent[]> =>
+  omniq.events.query({ taskId, limit: 1_000 });
 
 const typesOf = async (omniq: Runtime, taskId: string): Promise<TaskEventType[]> =>
   (await eventsOf(omniq, taskId)).map(({ type }) => type);
@@ -25,7 +26,17 @@ const followers: ReadonlyMap<TaskEventType | undefined, readonly TaskEventType[]
   ["requeued", ["started", "cancelled", "expired"]],
 ]);
 
-const fates = ["completes", "fails", "retries", "expires", "is cancelled", "is late", "is requeued", "crashes", "is nudged"] as const;
+const fates = [
+  "completes",
+  "fails",
+  "retries",
+  "expires",
+  "is cancelled",
+  "is late",
+  "is requeued",
+  "crashes",
+  "is nudged",
+] as const;
 
 /** Brings a task to an end; gives its id. */
 async function live(omniq: Runtime, fate: (typeof fates)[number], queue: string): Promise<string> {
@@ -72,16 +83,35 @@ test("S01: no task ever makes a move that is not in the table", async () => {
       const queue = `S01-${(run += 1)}`;
       const ids = await Promise.all(story.map((fate) => live(omniq, fate, queue)));
       const outcomes = await Promise.all(ids.map((id) => omniq.wait(id)));
-      await eventually(async () => (await omniq.count({ queue, state: ["completed", "failed", "cancelled", "expired"] })) === ids.length);
+      await eventually(
+        async () =>
+          (await omniq.count({ queue, state: ["completed", "failed", "cancelled", "expired"] })) === ids.length,
+      );
       for (const [index, id] of ids.entries()) {
         const path = await typesOf(omniq, id);
-        path.forEach((type, step) => expect(followers.get(path[step - 1]), `${story[index]}: ${path.join(", ")}`).toContain(type));
+        path.forEach((type, step) =>
+          expect(followers.get(path[step - 1]), `${story[index]}: ${path.join(", ")}`).toContain(type),
+        );
         expect(["completed", "failed", "cancelled", "expired"]).toContain(outcomes[index]?.state);
         expect(path.at(-1)).toBe((await omniq.get(id))?.state);
       }
     }),
-    { numRuns: 6 },
+    { numRuns: 6, endOnFailure: true },
   );
+});
+
+test("S01: tasks that expire before their time to start expire once", async () => {
+  const omniq = runtime();
+  const queue = "S01-once";
+  const handles = await Promise.all(Array.from({ length: 20 }, () => omniq.enqueue("nothing", [], { queue, ttl: 20, delay: 21 })));
+  // A busy supervisor finds both moments past at once.
+  await Promise.all(Array.from({ length: 300 }, () => omniq.enqueue("add", [1, 2])));
+
+  await Promise.all(handles.map((handle) => handle.wait()));
+
+  const paths = await Promise.all(handles.map(async ({ id }) => (await typesOf(omniq, id)).join()));
+  expect(new Set(paths)).toEqual(new Set(["enqueued,expired"]));
+  expect((await omniq.stats()).queues[queue]).toMatchObject({ expired: 20, scheduled: 0, ready: 0 });
 });
 
 test("S01: a task that has ended stays so, but for a requeue by hand", async () => {
@@ -115,7 +145,14 @@ test("S01: of cancelled and expired tasks, a requeue makes ready ones", async ()
 });
 
 test("S02: a value comes back equal to what was returned", async () => {
-  const value = [{ at: new Date(5), map: new Map([[1, { big: 2n ** 70n }]]), bytes: Uint8Array.from([1]), list: [undefined, null, -0] }];
+  const value = [
+    {
+      at: new Date(5),
+      map: new Map([[1, { big: 2n ** 70n }]]),
+      bytes: Uint8Array.from([1]),
+      list: [undefined, null, -0],
+    },
+  ];
   const handle = await runtime().enqueue("echo", value);
 
   expect(await handle.result()).toEqual(value);
@@ -186,7 +223,11 @@ test("S04: 1,000 who wait are told", async () => {
   const omniq = runtime();
   const gate = new Gate();
   const first = await omniq.enqueue("pass", [gate.folder], { queue: "S04" });
-  const handles = await omniq.enqueueMany("echo", Array.from({ length: 999 }, (_, n) => [n] as const), { queue: "S04" });
+  const handles = await omniq.enqueueMany(
+    "echo",
+    Array.from({ length: 999 }, (_, n) => [n] as const),
+    { queue: "S04" },
+  );
   const waiting = [first, ...handles].map(({ id }) => omniq.wait(id));
   gate.open();
 
@@ -230,7 +271,10 @@ test("S04: a wait ends with the reason of its signal, and the task goes on", asy
 });
 
 test("S04: waiting for a task that is not there rejects", async () => {
-  expect(await errorOf(() => runtime().wait("nobody"))).toMatchObject({ name: "UnknownTaskIdError", code: "UNKNOWN_TASK_ID" });
+  expect(await errorOf(() => runtime().wait("nobody"))).toMatchObject({
+    name: "UnknownTaskIdError",
+    code: "UNKNOWN_TASK_ID",
+  });
 });
 
 test("S04, trap 21: waiting for a task that failed for good ends, before and after it failed", async () => {
@@ -239,7 +283,10 @@ test("S04, trap 21: waiting for a task that failed for good ends, before and aft
 
   expect((await omniq.wait(handle.id)).state).toBe("failed");
   expect((await omniq.wait(handle.id)).state).toBe("failed");
-  expect(await errorOf(() => omniq.result(handle.id))).toMatchObject({ code: "TASK_FAILED", cause: { message: "dead" } });
+  expect(await errorOf(() => omniq.result(handle.id))).toMatchObject({
+    code: "TASK_FAILED",
+    cause: { message: "dead" },
+  });
 });
 
 test("S05: a task that is retried once leaves exactly its five events", async () => {
@@ -257,8 +304,12 @@ test("S05: a task that is retried once leaves exactly its five events", async ()
     "completed 2",
   ]);
   expect(events[2]).toMatchObject({ reason: "error", error: { message: "attempt 1 fails" } });
-  expect(events.every(({ name, queue, taskId }) => name === "succeedAt" && queue === "S05" && taskId === handle.id)).toBe(true);
-  expect(events.map(({ sequence }) => sequence)).toEqual(events.map(({ sequence }) => sequence).toSorted((a, b) => a - b));
+  expect(
+    events.every(({ name, queue, taskId }) => name === "succeedAt" && queue === "S05" && taskId === handle.id),
+  ).toBe(true);
+  expect(events.map(({ sequence }) => sequence)).toEqual(
+    events.map(({ sequence }) => sequence).toSorted((a, b) => a - b),
+  );
   expect(events.map(({ at }) => at)).toEqual(events.map(({ at }) => at).toSorted((a, b) => a - b));
 });
 
@@ -289,7 +340,9 @@ test("S06: the filters of a query must all match", async () => {
   const all = await omniq.events.query({ queue: "S06" });
   expect(all).toHaveLength(6);
   const seen = async (filter: Parameters<typeof omniq.events.query>[0]) =>
-    (await omniq.events.query({ queue: "S06", ...filter })).map(({ type, taskId }) => `${type} ${taskId === one.id ? 1 : 2}`);
+    (await omniq.events.query({ queue: "S06", ...filter })).map(
+      ({ type, taskId }) => `${type} ${taskId === one.id ? 1 : 2}`,
+    );
 
   expect((await seen({ type: "started" })).toSorted()).toEqual(["started 1", "started 2"]);
   expect(await seen({ type: ["failed", "completed"], taskId: one.id })).toEqual(["failed 1"]);
@@ -320,7 +373,15 @@ test.each([
 test("S08: a sweep forgets what has outlived its retention, of each kind, and counts it", async () => {
   const storage = aPlace();
   const first = await open({ storage, events: "all" });
-  const done = await first.enqueueMany("add", [[1, 1], [2, 2], [3, 3]], { resultTtl: "1h" });
+  const done = await first.enqueueMany(
+    "add",
+    [
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ],
+    { resultTtl: "1h" },
+  );
   const failed = await first.enqueue("giveUp", ["x"]);
   await Promise.all([...done, failed].map((handle) => handle.wait()));
   expect(await first.sweep()).toEqual({ tasks: 0, results: 0, events: 0 });
@@ -343,7 +404,10 @@ test("S08: a sweep forgets what has outlived its retention, of each kind, and co
 
 test("S08, trap 10: a sweep tells how many tasks, results and events it forgot", async () => {
   const omniq = await open({ storage: aPlace(), events: "all", retention: { completed: 200, events: 200 } });
-  const handles = await omniq.enqueueMany("add", [[1, 1], [2, 2]]);
+  const handles = await omniq.enqueueMany("add", [
+    [1, 1],
+    [2, 2],
+  ]);
   const brief = await omniq.enqueue("add", [3, 3], { resultTtl: 1, delay: 1 });
   await Promise.all([...handles, brief].map((handle) => handle.wait()));
   const live = await omniq.enqueue("add", [4, 4], { delay: "1h" });

@@ -128,9 +128,7 @@ test("T06: tasks start by priority, then in the order they were enqueued in", as
   // Every fifth of a permutation: no priority comes in order, and none is enqueued in a row.
   const priorities = Array.from({ length: 1_000 }, (_, index) => ((index * 7) % 5) - 2);
 
-  const handles = await Promise.all(
-    priorities.map((priority, index) => omniq.enqueue("tick", [index], { priority })),
-  );
+  const handles = await Promise.all(priorities.map((priority, index) => omniq.enqueue("tick", [index], { priority })));
   await queue.resume();
   const ticks = (await Promise.all(handles.map((handle) => handle.result()))) as { label: number; turn: number }[];
 
@@ -144,9 +142,13 @@ test("T06: priorities have names", async () => {
   await aPausedQueue("T06-names");
   const names = ["critical", "high", "normal", "low"] as const;
 
-  const handles = await Promise.all(names.map((priority) => omniq.enqueue("nothing", [], { priority, queue: "T06-names" })));
+  const handles = await Promise.all(
+    names.map((priority) => omniq.enqueue("nothing", [], { priority, queue: "T06-names" })),
+  );
 
-  expect(await Promise.all(handles.map(async (handle) => (await handle.record())?.priority))).toEqual([100, 10, 0, -10]);
+  expect(await Promise.all(handles.map(async (handle) => (await handle.record())?.priority))).toEqual([
+    100, 10, 0, -10,
+  ]);
 });
 
 test("T06, trap 8: a priority of 0 is a priority, not a priority left out", async () => {
@@ -254,7 +256,9 @@ test("T11, trap 2: no delayed task is lost on the way, however many come before 
   const handles = await Promise.all(delays.map((delay) => omniq.enqueue("echo", [delay], { delay, queue: "T11" })));
   const records = await Promise.all(handles.map(async (handle) => (await handle.result(), handle.record())));
 
-  const early = records.filter((record, index) => Number(record?.startedAt) < Number(record?.createdAt) + (delays[index] ?? 0));
+  const early = records.filter(
+    (record, index) => Number(record?.startedAt) < Number(record?.createdAt) + (delays[index] ?? 0),
+  );
   expect(early).toEqual([]);
 });
 
@@ -335,7 +339,12 @@ test("T14: a finished task tells when it was made, started and finished, and by 
   const record = await handle.record();
   const stamps = [before, Number(record?.createdAt), Number(record?.startedAt), Number(record?.finishedAt), after];
   expect(stamps.toSorted((a, b) => a - b)).toEqual(stamps);
-  expect(record).toMatchObject({ attempt: 1, retryCount: 0, maxRetries: 3, workerId: expect.stringMatching(/^thread-\d+$/) as string });
+  expect(record).toMatchObject({
+    attempt: 1,
+    retryCount: 0,
+    maxRetries: 3,
+    workerId: expect.stringMatching(/^thread-\d+$/) as string,
+  });
   // Timers may fire a little less than a millisecond early.
   expect(record?.durationMs).toBeGreaterThanOrEqual(79);
   expect(record?.durationMs).toBeLessThan(2_000);
@@ -369,7 +378,9 @@ test("T15, trap 12: an attempt that took too long is retried", async () => {
   const handle = await runtime().enqueue("spinAtFirst", [], { timeout: 300, maxRetries: 1, retryDelay: 1 });
 
   expect(await handle.result()).toBe(2);
-  expect((await handle.record())?.errors).toMatchObject([{ attempt: 1, reason: "timeout", error: { code: "TIMEOUT" } }]);
+  expect((await handle.record())?.errors).toMatchObject([
+    { attempt: 1, reason: "timeout", error: { code: "TIMEOUT" } },
+  ]);
 });
 
 test("T15: a handler that waits is told by its signal when its time is up", async () => {

@@ -5,7 +5,10 @@ import { setTimeout as pause } from "node:timers/promises";
  *
  * @param withinMs after which the last thing seen is reported as an error.
  */
-export async function eventually<T>(look: () => T | Promise<T>, withinMs = 30_000): Promise<Exclude<T, undefined | false>> {
+export async function eventually<T>(
+  look: () => T | Promise<T>,
+  withinMs = 30_000,
+): Promise<Exclude<T, undefined | false>> {
   const until = Date.now() + withinMs;
   for (;;) {
     let seen: unknown;

@@ -29,6 +29,9 @@ interface Surroundings {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** One that hangs is to be told from one that is slow, and by its name. */
+const longestMs = 50_000;
+
 /** Starts a program of this repository in a group of its own, which is gone after the test. */
 export function startProgram(
   path: string,
@@ -40,6 +43,8 @@ export function startProgram(
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
+    timeout: longestMs,
+    killSignal: "SIGKILL",
   });
   const said = { stdout: "", stderr: "" };
   for (const output of ["stdout", "stderr"] as const) {

@@ -41,7 +41,11 @@ export async function openBusy(options: Partial<OpenOptions> = {}): Promise<Runt
   const omniq = await open(options);
   const gate = new Gate();
   // More than the workers will ever hold, and always first in line.
-  await omniq.enqueueMany("pass", Array.from({ length: 64 }, () => [gate.folder] as const), { queue: "held", priority: 1_000 });
+  await omniq.enqueueMany(
+    "pass",
+    Array.from({ length: 64 }, () => [gate.folder] as const),
+    { queue: "held", priority: 1_000 },
+  );
   await gate.arrival("someone");
   return omniq;
 }

@@ -42,7 +42,12 @@ const currentFormat = 1;
  *
  * @throws StoreOwnedError, StoreCorruptError, StoreForeignError, StoreVersionError. The folder is left as it was.
  */
-export async function openEnvironment(options: LmdbOptions, owner: string, product: Product): Promise<Environment> {
+export async function openEnvironment(
+  options: LmdbOptions,
+  owner: string,
+  product: Product,
+  tables: readonly string[],
+): Promise<Environment> {
   const folder = resolve(options.path);
   const ownership = await takeOwnership(folder, owner);
   try {
@@ -54,11 +59,12 @@ export async function openEnvironment(options: LmdbOptions, owner: string, produ
     try {
       const meta = openTable(root, "meta");
       const epoch = transact(() => {
-        checkFormat(meta, folder, product, before === "new");
+        if (before === "new") writeFormat(meta, product, tables);
+        else checkFormat(meta, folder, product);
         return raiseEpoch(meta, folder);
       });
       root.readerCheck();
-      await confirmCreation(folder);
+      if (before === "new") await confirmCreation(folder);
       return {
         folder,
         root,
@@ -82,13 +88,14 @@ export async function openEnvironment(options: LmdbOptions, owner: string, produ
   }
 }
 
-function checkFormat(meta: Table, folder: string, product: Product, isNew: boolean): void {
+/** The tables are listed because LMDB would make one whose name was damaged anew, empty. */
+function writeFormat(meta: Table, product: Product, tables: readonly string[]): void {
+  meta.put(formatKey, sealText(JSON.stringify({ product, format: currentFormat, tables })));
+}
+
+function checkFormat(meta: Table, folder: string, product: Product): void {
   const bytes = meta.get(formatKey);
-  if (bytes === undefined) {
-    if (!isNew) throw new StoreForeignError(folder, "it has no format record");
-    meta.put(formatKey, sealText(JSON.stringify({ product, format: currentFormat })));
-    return;
-  }
+  if (bytes === undefined) throw new StoreForeignError(folder, "it has no format record");
   const found = JSON.parse(openText(bytes, folder)) as { product?: unknown; format?: unknown };
   if (found.product !== product || typeof found.format !== "number") {
     throw new StoreForeignError(folder, `it holds ${JSON.stringify(found.product)}, not ${JSON.stringify(product)}`);

@@ -26,7 +26,7 @@ export function lmdbEvents(options: LmdbOptions): EventStorage {
 
   return {
     async open(owner) {
-      const environment = await openEnvironment(options, owner, "omniq events");
+      const environment = await openEnvironment(options, owner, "omniq events", ["meta", "events"]);
       const committer = new Committer({
         transact: environment.transact,
         ensureSpace: (bytes, addsWork) => environment.guard.check(bytes, !addsWork),

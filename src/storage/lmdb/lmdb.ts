@@ -13,7 +13,7 @@ import { get, list, queryEvents } from "./reading.ts";
 import { recoverClaims } from "./recovery.ts";
 import { settle } from "./settle.ts";
 import { Store, type Step } from "./store.ts";
-import { openTables } from "./tables.ts";
+import { openTables, tableNames } from "./tables.ts";
 import { advance, nextAdvance, nextPrune, prune } from "./time.ts";
 
 /** Tasks that are forgotten in one transaction while a store is opened. */
@@ -126,7 +126,7 @@ function stepFor(store: Store, change: Change, epoch: number): Step<unknown> {
 }
 
 async function openStore(options: LmdbOptions, settings: StorageSettings): Promise<OpenStore> {
-  const environment = await openEnvironment(options, settings.owner, "omniq");
+  const environment = await openEnvironment(options, settings.owner, "omniq", Object.values(tableNames));
   try {
     return prepare(environment, settings);
   } catch (error) {

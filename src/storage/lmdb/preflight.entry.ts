@@ -99,6 +99,9 @@ async function checkRecords(): Promise<void> {
 const isIntact = (record: Buffer): boolean =>
   record.length >= 4 && record.readUInt32LE(0) === crc32(record.subarray(4));
 
+/** A store of tasks, or a component that lies apart from one: which it is, the opening checks. */
+const products: readonly unknown[] = ["omniq", "omniq results", "omniq events"];
+
 /** The record may also list the tables, as a flipped bit in the name of one would make LMDB create it anew, empty. */
 function checkFormat(record: Buffer | undefined, names: readonly unknown[]): void {
   if (record === undefined) throw foreign("it has no record of its format");
@@ -106,7 +109,7 @@ function checkFormat(record: Buffer | undefined, names: readonly unknown[]): voi
   const { product, format, tables } = JSON.parse(record.toString("utf8", 4)) as Partial<
     Record<"product" | "format" | "tables", unknown>
   >;
-  if (product !== "omniq" || typeof format !== "number") throw foreign(`it is of ${JSON.stringify(product)}`);
+  if (!products.includes(product) || typeof format !== "number") throw foreign(`it is of ${JSON.stringify(product)}`);
   if (format > knownFormat) throw new FindingError({ type: "newer", found: format, known: knownFormat });
   const missing = Array.isArray(tables) ? tables.find((table) => !names.includes(table)) : undefined;
   if (missing !== undefined) throw damaged(`its table ${JSON.stringify(missing)} is missing`);

@@ -2,6 +2,7 @@ import { crc32 } from "node:zlib";
 import { Packr } from "msgpackr";
 import { StoreCorruptError } from "../../base/errors.ts";
 import { newLife, type Payload, type TaskLife, type TaskRequest } from "../../task/task.ts";
+import { defaultBackoff, type Backoff } from "../../task/retry.ts";
 import { terminalStates, type TaskState } from "../../task/state.ts";
 
 /**
@@ -37,9 +38,39 @@ let encodedHeader: Buffer = Buffer.alloc(0);
 let decodedHeader: Buffer = Buffer.alloc(0);
 let decodedRequest: TaskRequest | undefined;
 
+/** What most tasks have is not written with each. */
+const defaults = Object.freeze({
+  priority: 0,
+  maxRetries: 0,
+  backoff: defaultBackoff,
+  tags: Object.freeze([]),
+  metadata: Object.freeze({}),
+}) satisfies Partial<TaskRequest>;
+
+type StoredRequest = Omit<TaskRequest, keyof typeof defaults> & Partial<TaskRequest>;
+
+function withoutDefaults(request: TaskRequest): StoredRequest {
+  const { priority, maxRetries, backoff, tags, metadata, ...rest } = request;
+  return {
+    ...rest,
+    ...(priority === defaults.priority ? {} : { priority }),
+    ...(maxRetries === defaults.maxRetries ? {} : { maxRetries }),
+    ...(isDefaultBackoff(backoff) ? {} : { backoff }),
+    ...(tags.length === 0 ? {} : { tags }),
+    ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
+  };
+}
+
+const isDefaultBackoff = ({ type, delayMs, factor, maxMs, jitter }: Backoff): boolean =>
+  type === defaultBackoff.type &&
+  delayMs === defaultBackoff.delayMs &&
+  factor === defaultBackoff.factor &&
+  maxMs === defaultBackoff.maxMs &&
+  jitter === defaultBackoff.jitter;
+
 export function encodeTask(row: Omit<TaskRow, "life"> & { readonly life?: TaskLife }): Buffer {
   if (row.request !== encodedRequest) {
-    encodedHeader = Buffer.from(packr.pack(row.request));
+    encodedHeader = Buffer.from(packr.pack(withoutDefaults(row.request)));
     encodedRequest = row.request;
   }
   const life = row.life === undefined ? undefined : packr.pack(row.life);
@@ -62,7 +93,7 @@ export function decodeTask(bytes: Buffer, place: Place): TaskRow {
   const header = bytes.subarray(taskHead, headerEnd);
   if (decodedRequest === undefined || !header.equals(decodedHeader)) {
     decodedHeader = Buffer.from(header);
-    decodedRequest = Object.freeze(packr.unpack(decodedHeader)) as TaskRequest;
+    decodedRequest = Object.freeze({ ...defaults, ...(packr.unpack(decodedHeader) as StoredRequest) });
   }
   return {
     lane: bytes.readUInt32BE(4),

@@ -33,7 +33,7 @@ export function lmdbResults(options: LmdbOptions): ResultStorage {
 
   return {
     async open(owner) {
-      const environment = await openEnvironment(options, owner, "omniq results");
+      const environment = await openEnvironment(options, owner, "omniq results", ["meta", "results", "expiry-index"]);
       const results = openTable(environment.root, "results");
       const expiry = openTable(environment.root, "expiry-index");
       for (const key of expiry.getKeys({ reverse: true, limit: 1 })) number = key.readUIntBE(6, 6);

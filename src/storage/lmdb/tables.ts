@@ -51,15 +51,29 @@ export interface Tables {
   readonly parked: Table;
 }
 
+/** The names of the tables in the file. */
+export const tableNames: Readonly<Record<keyof Tables, string>> = Object.freeze({
+  tasks: "tasks",
+  outcomes: "outcomes",
+  claims: "claims",
+  events: "events",
+  meta: "meta",
+  ready: "ready-index",
+  due: "due-index",
+  dedupe: "dedupe-index",
+  prune: "prune-index",
+  parked: "parked-index",
+});
+
 export const openTables = (root: Root): Tables => ({
-  tasks: openTable(root, "tasks"),
-  outcomes: openTable(root, "outcomes"),
-  claims: openTable(root, "claims"),
-  events: openTable(root, "events"),
-  meta: openTable(root, "meta"),
-  ready: openTable(root, "ready-index"),
-  due: openTable(root, "due-index"),
-  dedupe: openTable(root, "dedupe-index"),
-  prune: openTable(root, "prune-index"),
-  parked: openTable(root, "parked-index"),
+  tasks: openTable(root, tableNames.tasks),
+  outcomes: openTable(root, tableNames.outcomes),
+  claims: openTable(root, tableNames.claims),
+  events: openTable(root, tableNames.events),
+  meta: openTable(root, tableNames.meta),
+  ready: openTable(root, tableNames.ready),
+  due: openTable(root, tableNames.due),
+  dedupe: openTable(root, tableNames.dedupe),
+  prune: openTable(root, tableNames.prune),
+  parked: openTable(root, tableNames.parked),
 });

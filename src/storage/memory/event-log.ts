@@ -10,7 +10,7 @@ export class EventLog {
   #next = 1;
 
   /** @param isElsewhere it is not kept here, but told. */
-  append(event: Omit<TaskEvent, "sequence">, isElsewhere: boolean): void {
+  append(event: Omit<TaskEvent, "sequence">, isElsewhere = false): void {
     (isElsewhere ? this.#toTell : this.#events).push({ sequence: this.#next, ...event });
     this.#next += 1;
   }

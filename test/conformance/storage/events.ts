@@ -127,7 +127,7 @@ export function events(bench: Bench): void {
 
   it("tells them instead of keeping them where they are kept elsewhere", async () => {
     const told: TaskEvent[] = [];
-    await bench.start({ onEvents: (events) => told.push(...events) });
+    await bench.start({ onEvents: (some) => told.push(...some) });
     await bench.enqueue(aTask({ id: "a" }));
     await expect(bench.enqueue(aTask({ id: "b" }), aTask({ id: "a" }))).rejects.toBeInstanceOf(DuplicateTaskError);
     await bench.claim();

@@ -137,6 +137,27 @@ test("a flipped bit is refused or changes no record", { timeout: patience }, asy
   expect((await attack(damages)).refused).toBeGreaterThan(40);
 });
 
+test("an entry that covers a part of another is refused", { timeout: patience }, async () => {
+  // In the events, the value of an entry whose key grew by 64 bytes is that of the second one after it, checksum and all.
+  const at = (data: Buffer): number => data.indexOf("event 288") - 4 - "task-000288".length - 2;
+  const grown = (data: Buffer): Buffer => {
+    expect(data.readUInt16LE(at(data))).toBe("task-000288".length);
+    data[at(data)] = "task-000288".length + 64;
+    return data;
+  };
+
+  expect(await attack([grown])).toEqual({ refused: 1, harmless: 0 });
+});
+
+test("a table whose name has changed is missed", { timeout: patience }, async () => {
+  const renamed = (data: Buffer): Buffer => {
+    for (let at = data.indexOf("tasks\0"); at !== -1; at = data.indexOf("tasks\0", at)) data.write("tasky", at);
+    return data;
+  };
+
+  expect(await attack([renamed])).toEqual({ refused: 1, harmless: 0 });
+});
+
 test("a list of free pages that names a page in use is refused", async () => {
   const store = aStore();
   const file = new DataFile(store);
