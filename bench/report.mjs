@@ -57,10 +57,10 @@ export const jsonLines = (summary, surroundings) =>
 
 /** For docs/benchmarks.md: a row for each figure, with the command that makes it again. */
 export function markdownTable(summary, { machine, cpu, cores, node, fs, durability, events, date, commit, runs }) {
-  const rows = summary.map(
-    ({ id, name, value, min, max, unit }) =>
-      `| ${name} | ${show(value)} ${unit} | ${show(min)} – ${show(max)} | \`npm run bench -- --only ${id}\` |`,
-  );
+  const rows = summary.map(({ id, name, value, min, max, unit }) => {
+    const figure = unit === "ratio" ? show(value) : `${show(value)} ${unit}`;
+    return `| ${name} | ${figure} | ${show(min)} – ${show(max)} | \`npm run bench -- --only ${id}\` |`;
+  });
   return [
     `${cpu}, ${cores} cores, ${machine}; Node ${node}; ${fs}; durability \`${durability}\`, events \`${events}\`;`,
     `${runs} ${runs === 1 ? "run" : "runs"}; commit ${commit}, ${date.slice(0, 10)}.`,

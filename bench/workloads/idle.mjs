@@ -1,8 +1,8 @@
-/** What an open runtime costs that has nothing to do. */
+/** What an open runtime costs that has nothing to do, once V8 has tidied up after its start. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { openRuntime, secondsOf, warmUp, workload } from "../workload.mjs";
 
-await workload({ seconds: 10, settle: 1 }, async (settings) => {
+await workload({ seconds: 10, settle: 10 }, async (settings) => {
   const omniq = await openRuntime(settings);
   await warmUp(omniq);
   await sleep(settings.settle * 1_000);

@@ -28,8 +28,9 @@ console.log(`deleted: ${await omniq.delete(draft.id)}; found again: ${(await omn
 console.log(`waiting letters: ${await omniq.count({ queue: "mail", state: "ready" })}`);
 
 // By priority, then by age.
+const sent = letters.map(async (letter) => console.log(await letter.result()));
 await mail.resume();
-await Promise.all(letters.map(async (letter) => console.log(await letter.result())));
+await Promise.all(sent);
 
 console.log(await tea.result());
 console.log(await cake.result());

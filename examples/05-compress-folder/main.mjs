@@ -99,7 +99,9 @@ function progressBar() {
   const format = process.stderr.isTTY
     ? "{bar} {percentage} % | {value} of {total} files | {eta_formatted} left"
     : "{value} of {total} files";
-  return new progress.SingleBar({ format, noTTYOutput: true, notTTYSchedule: 3_000 }, progress.Presets.shades_classic);
+  // The terminal's own settings stay as they are: after kill -9 nobody would set them back.
+  const settings = { format, etaBuffer: 200, linewrap: true, noTTYOutput: true, notTTYSchedule: 3_000 };
+  return new progress.SingleBar(settings, progress.Presets.shades_classic);
 }
 
 /** For tests that end this process at any moment, and look at what it had promised by then. */

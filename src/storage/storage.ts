@@ -52,7 +52,7 @@ export interface Storage {
   /** Names of tasks that are parked, with how many of each. */
   parked(): Promise<ReadonlyMap<string, number>>;
 
-  /** When `advance` or `prune` has something to do next. */
+  /** The moments before which `advance` and `prune` have nothing to do; then they may have. */
   nextDue(): Promise<{ readonly advance?: EpochMs; readonly prune?: EpochMs }>;
 
   /** Lets go. With `clean`, everything is on disk and the next opening may skip its checks. */

@@ -7,10 +7,12 @@ import {
   becameReady,
   commit,
   drained,
-  forgetFrom,
+  forgetSoon,
+  retryLeases,
   retryWaitingForRoom,
   type Inbox,
   type QueueState,
+  type StopRequest,
 } from "./queue-state.ts";
 
 /** How many tasks a purge deletes in one transaction. */
@@ -29,14 +31,14 @@ export function cancelTasks(
       const cancelled = ids.filter((_, index) => isFoundWaiting(found[index]));
       state.waiters.deliver(cancelled.map((id) => ({ id, state: "cancelled", attempt: 0, reason })));
       if (cancelled.length > 0) {
-        forgetFrom(state, self, self.clock.now() + state.retention.completedMs);
+        forgetSoon(state, self);
         retryWaitingForRoom(state);
         drained(state, self);
       }
       const answers = ids.map((id, index) => {
         if (isFoundWaiting(found[index])) return true;
         if (found[index] !== "running" || running === "no") return false;
-        return stopRunning(state, id, reason, running, graceMs);
+        return stopRunning(state, id, { reason, mode: running, graceMs });
       });
       void Promise.all(answers).then(reply, reply.reject);
     },
@@ -47,19 +49,26 @@ export function cancelTasks(
 const isFoundWaiting = (state: TaskState | undefined): boolean => state !== undefined && isWaiting(state);
 
 /** Resolves when the task has ended: whether it was cancelled, or had finished before it noticed. */
-function stopRunning(
-  state: QueueState,
-  id: TaskId,
-  reason: string,
-  mode: "signal" | "terminate",
-  graceMs: number,
-): Promise<boolean> {
+function stopRunning(state: QueueState, id: TaskId, how: Omit<StopRequest, "replies">): Promise<boolean> {
   return new Promise((resolve) => {
-    const stop = state.stops.get(id) ?? { cause: { type: "cancel", reason } as const, replies: [] };
-    stop.replies.push(resolve);
-    state.stops.set(id, stop);
-    state.dispatcher().tell({ type: "stop", id, reason, mode, graceMs });
+    const replies = state.stops.get(id)?.replies ?? [];
+    replies.push(resolve);
+    state.stops.set(id, { ...how, replies });
+    state.dispatcher().tell({ type: "stop", id, ...how });
   });
+}
+
+/** A task that was to be stopped came back before it could notice: it is cancelled where it is now. */
+export function cancelAgain(state: QueueState, self: Self<Inbox>, id: TaskId): void {
+  const stop = state.stops.get(id);
+  if (stop === undefined) return;
+  state.stops.delete(id);
+  const { reason, mode, graceMs, replies } = stop;
+  const isCancelled = new Promise<boolean>((resolve, reject) => {
+    const reply = Object.assign(([answer]: readonly boolean[]) => resolve(answer === true), { reject });
+    cancelTasks(state, { type: "cancel", ids: [id], reason, running: mode, graceMs, reply }, self);
+  });
+  for (const reply of replies) reply(isCancelled);
 }
 
 export function requeueTasks(
@@ -74,6 +83,7 @@ export function requeueTasks(
     [{ type: "requeue", ids, now: self.clock.now() }],
     ([found]) => {
       reply(found);
+      retryLeases(state);
       self.tell({ type: "advance" });
     },
     reply.reject,

@@ -10,7 +10,9 @@ export interface ActiveRun {
   readonly tasks: Map<TaskId, StoredTask>;
   readonly startedAt: EpochMs;
   readonly estimateMs: number;
-  run?: Run;
+  readonly run: Run;
+  /** What it had not started was taken back: it is not as short as was thought. */
+  isRevoked: boolean;
   readonly hasTimeouts: boolean;
   /** Tasks that were told to stop because their time was up, with that time. */
   readonly timedOut: Map<TaskId, number>;
@@ -32,6 +34,7 @@ type Inbox =
   | { readonly type: "watch" };
 
 interface State extends DispatcherParts {
+  readonly life: symbol;
   readonly durations: Durations;
   /** Claimed and not started, in the order to start them; `next` is the first that is left. */
   waiting: StoredTask[];
@@ -53,6 +56,7 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
     start(self) {
       const state: State = {
         ...parts,
+        life: Symbol("life of the dispatcher"),
         durations: new Durations(),
         waiting: [],
         next: 0,
@@ -62,16 +66,15 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
       };
       const running = new Set([...parts.active].flatMap(({ tasks }) => [...tasks.keys()]));
       const wanted = wantedNow(state);
-      parts.queue().tell({ type: "dispatcherStarted", running, wanted });
+      parts.queue().tell({ type: "dispatcherStarted", life: state.life, running, wanted });
       watch(state, self);
       return state;
     },
     on: {
-      run(state, { tasks }, self) {
+      run(state, { life, tasks }, self) {
+        if (life !== state.life) return;
         state.asked = Math.max(0, state.asked - tasks.length);
-        state.waiting = state.waiting.slice(state.next);
-        state.next = 0;
-        for (const task of tasks) state.waiting.push(task);
+        addWaiting(state, tasks);
         if (state.isFinishing !== undefined) giveBack(state);
         else start(state, self);
       },
@@ -91,12 +94,20 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
       finish(state, { reply }) {
         state.isFinishing = reply;
         giveBack(state);
+        for (const active of state.active) takeBack(active);
         if (state.active.size === 0) reply();
       },
     },
   });
 
 // ------------------------------------------------------------------------------------------------------- starting
+
+function addWaiting(state: State, tasks: readonly StoredTask[]): void {
+  state.waiting = [...state.waiting.slice(state.next), ...tasks];
+  state.next = 0;
+  // A task that became ready later may be more important than those that are here.
+  state.waiting.sort((one, other) => other.request.priority - one.request.priority);
+}
 
 function start(state: State, self: Self<Inbox>): void {
   while (state.next < state.waiting.length) {
@@ -108,15 +119,16 @@ function start(state: State, self: Self<Inbox>): void {
       tasks: new Map(batch.map((task) => [task.id, task])),
       startedAt: self.clock.now(),
       estimateMs,
+      run: state.executor.run(batch, {
+        ended: (reports) => self.tell({ type: "ended", active, reports }),
+        idle: () => self.tell({ type: "idle", active }),
+      }),
+      isRevoked: false,
       hasTimeouts: batch.some(({ request }) => request.timeoutMs !== undefined),
       timedOut: new Map(),
       stopped: new Set(),
     };
     state.active.add(active);
-    active.run = state.executor.run(batch, {
-      ended: (reports) => self.tell({ type: "ended", active, reports }),
-      idle: () => self.tell({ type: "idle", active }),
-    });
   }
   watch(state, self);
 }
@@ -125,10 +137,15 @@ function start(state: State, self: Self<Inbox>): void {
 function hasRoom(state: State, estimateMs: number): boolean {
   const { slots } = state.executor;
   if (state.active.size >= slots) return false;
-  if (state.active.size < slots / 2) return true;
-  if (estimateMs > prefetchBelowMs) return false;
-  for (const active of state.active) if (active.estimateMs > prefetchBelowMs) return false;
-  return true;
+  let busy = 0;
+  let isShort = estimateMs <= prefetchBelowMs;
+  for (const active of state.active) {
+    // One that has nothing left only waits for its worker to notice.
+    if (active.tasks.size === 0) continue;
+    busy++;
+    if (active.estimateMs > prefetchBelowMs || active.isRevoked) isShort = false;
+  }
+  return busy < slots / 2 || isShort;
 }
 
 /** How many more tasks to ask for: enough to fill every slot, and as much again for the first slots that are free. */
@@ -172,9 +189,9 @@ function handleEnded(state: State, { active, reports }: Extract<Inbox, { type: "
     ended.push(timedOutMs === undefined ? { task, report } : { task, report, timedOutMs });
   }
   state.waiting.splice(state.next, 0, ...takenBack);
-  if (state.isFinishing === undefined) start(state, self);
   const wanted = state.isFinishing === undefined ? wantedNow(state) : 0;
   if (ended.length > 0 || wanted > 0) state.queue().tell({ type: "attemptsEnded", ended, wanted });
+  if (state.isFinishing === undefined) start(state, self);
 }
 
 function handleStop(state: State, message: Extract<Inbox, { type: "stop" }>): void {
@@ -191,7 +208,7 @@ function handleStop(state: State, message: Extract<Inbox, { type: "stop" }>): vo
   for (const active of state.active) {
     if (!active.tasks.has(id)) continue;
     active.stopped.add(id);
-    active.run?.stop(id, reason, mode === "terminate" ? graceMs : Number.POSITIVE_INFINITY);
+    active.run.stop(id, reason, mode === "terminate" ? graceMs : Number.POSITIVE_INFINITY);
   }
 }
 
@@ -202,7 +219,7 @@ function handleWatch(state: State, _message: Inbox, self: Self<Inbox>): void {
   state.watchAt = undefined;
   const now = self.clock.now();
   for (const active of state.active) {
-    const current = active.run?.current();
+    const current = active.run.current();
     const timeoutMs = current === undefined ? undefined : active.tasks.get(current.id)?.request.timeoutMs;
     if (
       current !== undefined &&
@@ -211,11 +228,17 @@ function handleWatch(state: State, _message: Inbox, self: Self<Inbox>): void {
       !active.timedOut.has(current.id)
     ) {
       active.timedOut.set(current.id, timeoutMs);
-      active.run?.stop(current.id, `The attempt took longer than its timeout of ${timeoutMs} ms.`, timeoutGraceMs);
+      active.run.stop(current.id, `The attempt took longer than its timeout of ${timeoutMs} ms.`, timeoutGraceMs);
     }
-    if (active.tasks.size > 1 && now - active.startedAt >= patienceMs) active.run?.revoke();
+    if (now - active.startedAt >= patienceMs) takeBack(active);
   }
   watch(state, self);
+}
+
+function takeBack(active: ActiveRun): void {
+  if (active.isRevoked) return;
+  active.isRevoked = true;
+  active.run.revoke();
 }
 
 /** Arms the one timer for the earliest moment at which something may have to be done; none when nothing runs. */
@@ -223,7 +246,7 @@ function watch(state: State, self: Self<Inbox>): void {
   const now = self.clock.now();
   let at = Number.POSITIVE_INFINITY;
   for (const active of state.active) {
-    if (active.tasks.size > 1) at = Math.min(at, Math.max(active.startedAt, now) + patienceMs);
+    if (!active.isRevoked && active.tasks.size > 0) at = Math.min(at, active.startedAt + patienceMs);
     if (active.hasTimeouts) at = Math.min(at, nextTimeout(active, now));
   }
   if (at === Number.POSITIVE_INFINITY || (state.watchAt !== undefined && state.watchAt <= at)) return;
@@ -233,7 +256,7 @@ function watch(state: State, self: Self<Inbox>): void {
 
 function nextTimeout(active: ActiveRun, now: EpochMs): EpochMs {
   let at = Number.POSITIVE_INFINITY;
-  const current = active.run?.current();
+  const current = active.run.current();
   for (const { id, request } of active.tasks.values()) {
     if (request.timeoutMs === undefined || active.timedOut.has(id)) continue;
     const startedAt = current?.id === id ? current.startedAt : now;

@@ -3,18 +3,9 @@ import type { EpochMs } from "../base/clock.ts";
 import type { Settlement } from "../storage/storage.ts";
 import type { StoredTask } from "../task/task.ts";
 import type { LeasedTask, LeaseEnd, QueueMessage } from "./protocol.ts";
-import {
-  becameReady,
-  commit,
-  drained,
-  tellExpired,
-  wakeBy,
-  type Inbox,
-  type QueueState,
-  type WaitingLease,
-} from "./queue-state.ts";
-import { failureEnd } from "./settlement.ts";
-import { tellSettled } from "./settling.ts";
+import { commit, tellExpired, wakeBy, type Inbox, type QueueState, type WaitingLease } from "./queue-state.ts";
+import { completedEnd, failureEnd } from "./settlement.ts";
+import { settle } from "./settling.ts";
 
 type EndLease = Extract<QueueMessage, { type: "endLease" }>;
 
@@ -24,6 +15,10 @@ export function lease(state: QueueState, message: WaitingLease, self: Self<Inbox
 }
 
 function tryLease(state: QueueState, message: WaitingLease, self: Self<Inbox>, waitUntil: EpochMs): void {
+  if (state.isStopping) {
+    message.reply(undefined);
+    return;
+  }
   const now = self.clock.now();
   const until = now + message.leaseMs;
   const seen = state.readyVersion;
@@ -32,7 +27,7 @@ function tryLease(state: QueueState, message: WaitingLease, self: Self<Inbox>, w
     self,
     [{ type: "claim", limit: 1, now, owner: "lease", queues: message.queues, until }],
     ([{ tasks, expired }]) => {
-      tellExpired(state, expired);
+      tellExpired(state, self, expired);
       const task = tasks[0];
       if (task !== undefined) {
         give(state, message, { task, fence: { epoch: state.epoch, attempt: task.life.attempt }, until }, self);
@@ -59,17 +54,9 @@ function give(state: QueueState, message: WaitingLease, leased: LeasedTask, self
     message.reply(leased);
     return;
   }
-  const settlement = settlementOf(leased.task, leased.fence, { to: "completed", result: message.noResult });
-  commit(
-    state,
-    self,
-    [{ type: "settle", now: self.clock.now(), settlements: [settlement] }],
-    ([counted]) => {
-      tellSettled(state, self, [settlement], counted);
-      message.reply(leased);
-    },
-    message.reply.reject,
-  );
+  const { task, fence } = leased;
+  const settlement = { id: task.id, fence, end: completedEnd(task, message.noResult) };
+  settle(state, self, [settlement], () => message.reply(leased), message.reply.reject);
 }
 
 export function leaseWaitOver(state: QueueState, _message: Inbox, self: Self<Inbox>): void {
@@ -99,32 +86,9 @@ export function endLease(state: QueueState, { task, fence, end, reply }: EndLeas
     );
     return;
   }
-  const settlement = settlementOf(task, fence, endOf(task, end, now, self.random()), now);
-  commit(
-    state,
-    self,
-    [{ type: "settle", now, settlements: [settlement] }],
-    ([counted]) => {
-      if (settlement.end.to === "ready") becameReady(state);
-      tellSettled(state, self, [settlement], counted);
-      drained(state, self);
-      reply(counted[0] === true);
-    },
-    reply.reject,
-  );
+  const settlement = { id: task.id, fence, end: endOf(task, end, now, self.random()), startedAt: now };
+  settle(state, self, [settlement], ([isCounted]) => reply(isCounted === true), reply.reject);
 }
-
-const settlementOf = (
-  task: StoredTask,
-  fence: Settlement["fence"],
-  end: Settlement["end"],
-  startedAt?: EpochMs,
-): Settlement => ({
-  id: task.id,
-  fence,
-  end,
-  ...(startedAt === undefined ? {} : { startedAt }),
-});
 
 function endOf(
   task: StoredTask,
@@ -134,7 +98,7 @@ function endOf(
 ): Settlement["end"] {
   switch (end.type) {
     case "ack":
-      return { to: "completed", result: end.result };
+      return completedEnd(task, end.result);
     case "release": {
       // The attempt keeps its number: whoever released it must not be able to end the next lease.
       const { failures, crashes, interruptions } = task.life;

@@ -111,10 +111,15 @@ export type QueueMessage =
       readonly reply: Reply<boolean>;
     }
   | { readonly type: "drain"; readonly reply: Reply<DrainReport> }
-  /** Claims nothing more; what is claimed goes on. */
+  /** Claims nothing more; what is claimed goes on. Replies when the dispatcher was told of all that is. */
   | { readonly type: "stopClaiming"; readonly reply: Reply<void> }
-  /** The dispatcher has started: it runs these, and has room for so many more. */
-  | { readonly type: "dispatcherStarted"; readonly running: ReadonlySet<TaskId>; readonly wanted: number }
+  /** A life of the dispatcher has begun: it runs these, and has room for so many more. */
+  | {
+      readonly type: "dispatcherStarted";
+      readonly life: symbol;
+      readonly running: ReadonlySet<TaskId>;
+      readonly wanted: number;
+    }
   | { readonly type: "attemptsEnded"; readonly ended: readonly EndedAttempt[]; readonly wanted: number };
 
 export type LeaseEnd =
@@ -133,7 +138,8 @@ export interface EndedAttempt {
 
 /** To the dispatcher. */
 export type DispatcherMessage =
-  | { readonly type: "run"; readonly tasks: readonly StoredTask[] }
+  /** For one life of the dispatcher: the next one does not know them, and the queue takes them back. */
+  | { readonly type: "run"; readonly life: symbol; readonly tasks: readonly StoredTask[] }
   | {
       readonly type: "stop";
       readonly id: TaskId;

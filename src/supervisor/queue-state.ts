@@ -1,18 +1,18 @@
 import type { ActorRef, Reply, Self } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
+import { StoreFullError } from "../base/errors.ts";
 import type { AnswerTo, Change, Claim, Claimed, Retention, Storage } from "../storage/storage.ts";
 import { isTerminal } from "../task/state.ts";
 import type { StoredTask, TaskId } from "../task/task.ts";
 import type {
   DispatcherMessage,
   DrainReport,
-  EndedAttempt,
   QueueMessage,
+  StopMode,
   SweeperMessage,
   TaskOutcome,
 } from "./protocol.ts";
-import type { StopCause } from "./settlement.ts";
-import { Waiters } from "./waiters.ts";
+import type { Waiters } from "./waiters.ts";
 
 /** What the queue actor is made with. */
 export interface QueueParts {
@@ -21,6 +21,8 @@ export interface QueueParts {
   /** Names that a module defines. */
   readonly names: ReadonlySet<string>;
   readonly retention: Retention;
+  /** Shared by all lives of the actor. */
+  readonly waiters: Waiters;
   readonly dispatcher: () => ActorRef<DispatcherMessage>;
   readonly sweeper: () => ActorRef<SweeperMessage>;
   /** The name under which tasks are claimed for the dispatcher. */
@@ -33,53 +35,65 @@ export type Inbox =
   | { readonly type: "advance" }
   | { readonly type: "found"; readonly ids: readonly TaskId[]; readonly found: readonly (StoredTask | undefined)[] }
   | { readonly type: "leaseWaitOver" }
-  | { readonly type: "settleAgain" }
+  | { readonly type: "spaceAgain" }
   | { readonly type: "committed"; readonly next: () => void }
   | { readonly type: "crash"; readonly error: unknown };
 
 export type WaitingLease = Extract<QueueMessage, { type: "lease" }>;
 
+/** A running task that is to be stopped, and who wants to know whether it was cancelled. */
+export interface StopRequest {
+  readonly reason: string;
+  readonly mode: Exclude<StopMode, "no">;
+  readonly graceMs: number;
+  readonly replies: ((isCancelled: boolean | Promise<boolean>) => void)[];
+}
+
 export interface QueueState extends QueueParts {
-  readonly waiters: Waiters;
+  /** Which life of the dispatcher gets what is claimed; none before the first has begun. */
+  dispatcherLife: symbol | undefined;
   /** How many more tasks the dispatcher has room for. */
   wanted: number;
   /** A claim might find something: something became ready since the last one that found too little. */
   hasReady: boolean;
-  /** Claims that are being committed. */
+  /** How many tasks are asked for by claims that are being committed. */
   claiming: number;
-  /** Claimed for the dispatcher and not settled. */
-  claimed: number;
+  /** Claimed for the dispatcher, which has not told their ends. */
+  readonly claimed: Map<TaskId, StoredTask>;
   isStopping: boolean;
-  /** Why tasks were told to stop, and who wants to know whether they did. */
-  readonly stops: Map<TaskId, { readonly cause: StopCause; readonly replies: ((wasStopped: boolean) => void)[] }>;
+  /** Those who want to know when all claims have come in. */
+  readonly stopped: Reply<void>[];
+  readonly stops: Map<TaskId, StopRequest>;
   /** Rises whenever something became ready. */
   readyVersion: number;
   /** Callers that wait for a task to lease. */
   leasing: { readonly retry: () => void; readonly giveUp: () => void; readonly until: EpochMs }[];
   /** Tries to store again what a full queue keeps waiting, in the order it came in. */
   waitingForRoom: (() => void)[];
+  /** Commits again what found no space on the disk, in the order it came in. */
+  waitingForSpace: (() => void)[];
   readonly drains: Reply<DrainReport>[];
-  /** Ends that could not be stored because the disk is full. */
-  unsettled: EndedAttempt[];
   advanceAt: EpochMs | undefined;
   forgetAt: EpochMs | undefined;
   outcomeOf(id: TaskId, found: StoredTask | undefined): TaskOutcome | undefined;
 }
 
-export const createState = (parts: QueueParts): QueueState => ({
+/** @param claimed what an earlier life of the actor had claimed for the dispatcher. */
+export const createState = (parts: QueueParts, claimed: readonly StoredTask[]): QueueState => ({
   ...parts,
-  waiters: new Waiters(),
+  dispatcherLife: undefined,
   wanted: 0,
   hasReady: true,
   claiming: 0,
-  claimed: 0,
+  claimed: new Map(claimed.map((task) => [task.id, task])),
   isStopping: false,
+  stopped: [],
   stops: new Map(),
   readyVersion: 0,
   leasing: [],
   waitingForRoom: [],
+  waitingForSpace: [],
   drains: [],
-  unsettled: [],
   advanceAt: undefined,
   forgetAt: undefined,
   outcomeOf: (id, found) => {
@@ -99,7 +113,8 @@ export const createState = (parts: QueueParts): QueueState => ({
 
 /**
  * Commits `changes`, and a claim with them where there is room and may be something to claim. `done` and `failed` run
- * as a turn of the actor, after the commit. What fails with nobody to tell is a crash.
+ * as a turn of the actor, after the commit. With nobody to tell of a failure, a full disk is waited for: work that is
+ * done must not be done again. Any other failure is a crash.
  */
 export function commit<const C extends readonly Change[]>(
   state: QueueState,
@@ -125,16 +140,35 @@ export function commit<const C extends readonly Change[]>(
       next: () => {
         if (claim !== undefined) {
           // Refused together with the changes it rode with: it is made again, alone.
-          state.claiming--;
+          state.claiming -= claim.limit;
           state.wanted += claim.limit;
           state.hasReady = true;
+          claimsCameIn(state);
         }
-        if (failed === undefined) throw error;
-        failed(error);
-        poke(state, self);
+        if (failed !== undefined) {
+          failed(error);
+          poke(state, self);
+        } else if (error instanceof StoreFullError) {
+          waitForSpace(state, self, () => commit(state, self, changes, done));
+        } else throw error;
       },
     }),
   );
+}
+
+/** How long to wait for space before what could not be stored is tried again. */
+const spaceRetryMs = 1_000;
+
+function waitForSpace(state: QueueState, self: Self<Inbox>, retry: () => void): void {
+  state.waitingForSpace.push(retry);
+  if (state.waitingForSpace.length > 1) return;
+  self.setTimer("spaceAgain", self.clock.now() + spaceRetryMs, { type: "spaceAgain" });
+}
+
+export function spaceAgain(state: QueueState): void {
+  const retries = state.waitingForSpace;
+  state.waitingForSpace = [];
+  for (const retry of retries) retry();
 }
 
 /** Something may be claimed that could not be before. */
@@ -154,27 +188,41 @@ export function retryWaitingForRoom(state: QueueState): void {
 }
 
 function nextClaim(state: QueueState, now: EpochMs): Claim | undefined {
-  if (state.wanted === 0 || !state.hasReady || state.isStopping) return undefined;
+  if (state.wanted === 0 || !state.hasReady || state.isStopping || state.dispatcherLife === undefined) return undefined;
   const limit = state.wanted;
   state.wanted = 0;
   state.hasReady = false;
-  state.claiming++;
+  state.claiming += limit;
   return { type: "claim", limit, now, owner: state.owner };
 }
 
 function claimed(state: QueueState, self: Self<Inbox>, claim: Claim, { tasks, expired }: Claimed): void {
   const known = tasks.filter(({ request }) => state.names.has(request.name));
   const unknown = tasks.filter(({ request }) => !state.names.has(request.name));
-  state.claiming--;
-  state.claimed += known.length;
+  const life = state.dispatcherLife;
+  state.claiming -= claim.limit;
+  for (const task of known) state.claimed.set(task.id, task);
   // Only a claim that got all it wanted leaves the question open.
   if (tasks.length === claim.limit) state.hasReady = true;
   state.wanted += claim.limit - known.length;
-  if (known.length > 0) state.dispatcher().tell({ type: "run", tasks: known });
-  tellExpired(state, expired);
+  if (known.length > 0 && life !== undefined) state.dispatcher().tell({ type: "run", life, tasks: known });
+  claimsCameIn(state);
+  tellExpired(state, self, expired);
   if (unknown.length > 0) park(state, self, unknown);
   else poke(state, self);
   drained(state, self);
+}
+
+/** Claims nothing more. */
+export function stopClaiming(state: QueueState, { reply }: Extract<QueueMessage, { type: "stopClaiming" }>): void {
+  state.isStopping = true;
+  for (const waiting of state.leasing.splice(0)) waiting.giveUp();
+  state.stopped.push(reply);
+  claimsCameIn(state);
+}
+
+function claimsCameIn(state: QueueState): void {
+  if (state.claiming === 0) for (const reply of state.stopped.splice(0)) reply();
 }
 
 /** No handler has their name (an older version of the program stored them): they are set aside until one has. */
@@ -184,16 +232,19 @@ function park(state: QueueState, self: Self<Inbox>, tasks: readonly StoredTask[]
     fence: { epoch: state.epoch, attempt: life.attempt },
     end: { to: "ready", cause: "parked" } as const,
   }));
-  commit(state, self, [{ type: "settle", now: self.clock.now(), settlements }], () => undefined);
+  commit(state, self, [{ type: "settle", now: self.clock.now(), settlements }], () => drained(state, self));
 }
 
 /** Claims, if that is all there is to do. */
 export function poke(state: QueueState, self: Self<Inbox>): void {
-  if (state.wanted > 0 && state.hasReady && !state.isStopping) commit(state, self, [], () => undefined);
+  commit(state, self, [], () => undefined);
 }
 
-export function tellExpired(state: QueueState, ids: readonly TaskId[]): void {
+export function tellExpired(state: QueueState, self: Self<Inbox>, ids: readonly TaskId[]): void {
+  if (ids.length === 0) return;
   state.waiters.deliver(ids.map((id) => ({ id, state: "expired", attempt: 0, reason: "expired" })));
+  forgetSoon(state, self);
+  retryWaitingForRoom(state);
 }
 
 // ----------------------------------------------------------------------------------------------------------- time
@@ -205,31 +256,12 @@ export function wakeBy(state: QueueState, self: Self<Inbox>, at: EpochMs): void 
   self.setTimer("advance", at, { type: "advance" });
 }
 
-export function advance(state: QueueState, _message: Inbox, self: Self<Inbox>): void {
-  state.advanceAt = undefined;
-  commit(state, self, [{ type: "advance", now: self.clock.now(), limit: 1_000 }], ([result]) => {
-    if (result.ready > 0 || result.interrupted.length > 0) {
-      becameReady(state);
-      retryLeases(state);
-      poke(state, self);
-    }
-    tellExpired(state, result.expired);
-    if (result.hasMore) {
-      self.tell({ type: "advance" });
-      return;
-    }
-    self.pipe(
-      state.storage.nextDue(),
-      (next) => ({ type: "committed", next: () => next.advance !== undefined && wakeBy(state, self, next.advance) }),
-      (error) => ({ type: "crash", error }),
-    );
-    drained(state, self);
-  });
-}
-
-/** Something is to be forgotten then; tells the sweeper when it does not know of anything earlier. */
-export function forgetFrom(state: QueueState, self: Self<Inbox>, at: EpochMs): void {
-  const isKnown = state.forgetAt !== undefined && state.forgetAt > self.clock.now() && state.forgetAt <= at;
+/** Something has ended; tells the sweeper when it is to be forgotten, unless it will look earlier than that. */
+export function forgetSoon(state: QueueState, self: Self<Inbox>, resultTtlMs = Number.POSITIVE_INFINITY): void {
+  const { completedMs, failedMs, eventsMs } = state.retention;
+  const now = self.clock.now();
+  const at = now + Math.min(completedMs, failedMs, eventsMs, resultTtlMs);
+  const isKnown = state.forgetAt !== undefined && state.forgetAt > now && state.forgetAt <= at;
   if (isKnown) return;
   state.forgetAt = at;
   state.sweeper().tell({ type: "forgetFrom", at });
@@ -242,7 +274,11 @@ export function forgetFrom(state: QueueState, self: Self<Inbox>, at: EpochMs): v
  * nothing waits to be tried again.
  */
 export function drained(state: QueueState, self: Self<Inbox>): void {
-  const isBusy = (): boolean => state.claimed > 0 || state.claiming > 0 || (state.hasReady && state.wanted > 0);
+  const isBusy = (): boolean =>
+    state.dispatcherLife === undefined ||
+    state.claimed.size > 0 ||
+    state.claiming > 0 ||
+    (state.hasReady && state.wanted > 0);
   if (state.drains.length === 0 || isBusy()) return;
   self.pipe(
     Promise.all([state.storage.counts(), state.storage.queues()]),

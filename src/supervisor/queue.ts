@@ -1,21 +1,23 @@
 import { defineActor, type Actor, type Self } from "../actor/actor.ts";
+import type { StoredTask, TaskId } from "../task/task.ts";
+import { advance } from "./advancing.ts";
 import { cancelTasks, deleteTasks, purge, requeueTasks } from "./control.ts";
 import { enqueueTasks, publishStage } from "./enqueueing.ts";
 import { endLease, lease, leaseWaitOver } from "./leases.ts";
 import {
-  advance,
   becameReady,
   commit,
   createState,
   drained,
-  poke,
   retryLeases,
   retryWaitingForRoom,
+  spaceAgain,
+  stopClaiming,
   type Inbox,
   type QueueParts,
   type QueueState,
 } from "./queue-state.ts";
-import { handleAttemptsEnded, releaseLost, settleAgain } from "./settling.ts";
+import { handleAttemptsEnded, handleDispatcherStarted } from "./settling.ts";
 
 /**
  * Decides what is next. Every message becomes one list of changes, committed together; where workers have room, a claim
@@ -32,11 +34,7 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
       publish: publishStage,
       wait(state, { ids, sink }, self) {
         for (const id of ids) state.waiters.add(id, sink);
-        self.pipe(
-          state.storage.get(ids),
-          (found) => ({ type: "found", ids, found }),
-          (error) => ({ type: "crash", error }),
-        );
+        look(parts, self, ids);
       },
       found(state, { ids, found }) {
         state.waiters.deliver(
@@ -74,18 +72,10 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
         state.drains.push(reply);
         drained(state, self);
       },
-      stopClaiming(state, { reply }) {
-        state.isStopping = true;
-        for (const waiting of state.leasing.splice(0)) waiting.giveUp();
-        reply();
-      },
-      dispatcherStarted(state, { running, wanted }, self) {
-        state.wanted = wanted;
-        releaseLost(state, self, running);
-        poke(state, self);
-      },
+      stopClaiming,
+      dispatcherStarted: handleDispatcherStarted,
       attemptsEnded: handleAttemptsEnded,
-      settleAgain,
+      spaceAgain,
       advance,
       committed(_state, { next }) {
         next();
@@ -97,12 +87,38 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
   });
 
 async function start(parts: QueueParts, self: Self<Inbox>): Promise<QueueState> {
-  const state = createState(parts);
+  const { storage, names, waiters } = parts;
   // Tasks that were parked under a name that is registered now may run again.
-  for (const [name] of await parts.storage.parked()) {
-    if (!parts.names.has(name)) continue;
-    for (let count = 1; count > 0;) [count] = await parts.storage.commit([{ type: "unpark", name, limit: 5_000 }]);
+  for (const [name] of await storage.parked()) {
+    if (!names.has(name)) continue;
+    for (let count = 1; count > 0;) [count] = await storage.commit([{ type: "unpark", name, limit: 5_000 }]);
   }
+  const state = createState(parts, await claimedBefore(parts));
+  // Some may have ended when an earlier life could not tell it any more.
+  if (waiters.ids.length > 0) look(parts, self, waiters.ids);
   self.tell({ type: "advance" });
   return state;
+}
+
+async function claimedBefore({ storage, owner }: QueueParts): Promise<StoredTask[]> {
+  const claimed: StoredTask[] = [];
+  for (let cursor: string | undefined, isMore = true; isMore; isMore = cursor !== undefined) {
+    const page = await storage.list({
+      states: ["running"],
+      limit: 1_000,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    claimed.push(...page.tasks.filter(({ life }) => life.claimedBy === owner));
+    cursor = page.cursor;
+  }
+  return claimed;
+}
+
+/** Looks which of these tasks have ended already. */
+function look({ storage }: QueueParts, self: Self<Inbox>, ids: readonly TaskId[]): void {
+  self.pipe(
+    storage.get(ids),
+    (found) => ({ type: "found", ids, found }),
+    (error) => ({ type: "crash", error }),
+  );
 }

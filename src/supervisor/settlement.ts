@@ -2,11 +2,11 @@ import type { EpochMs } from "../base/clock.ts";
 import { CancelledError, TimeoutError } from "../base/errors.ts";
 import { judge, type AttemptFault } from "../task/retry.ts";
 import { toTaskError } from "../task/task-error.ts";
-import type { AttemptFailure, StoredTask, TaskError } from "../task/task.ts";
+import type { AttemptFailure, Payload, StoredTask, TaskError } from "../task/task.ts";
 import type { AttemptReport } from "../executor/executor.ts";
 import type { AttemptEnd, Settlement } from "../storage/storage.ts";
 
-/** Why a task was told to stop, as long as its end is not settled. */
+/** Why a task was told to stop. */
 export type StopCause =
   | { readonly type: "cancel"; readonly reason: string }
   | { readonly type: "timeout"; readonly ms: number };
@@ -36,10 +36,7 @@ function endFor(
   at: { readonly now: EpochMs; readonly random: number },
 ): AttemptEnd {
   // A value that arrived in spite of a cancellation is a value: the work was done.
-  if (end.type === "value") {
-    const { resultTtlMs } = task.request;
-    return { to: "completed", result: end.result, ...(resultTtlMs === undefined ? {} : { resultTtlMs }) };
-  }
+  if (end.type === "value") return completedEnd(task, end.result);
   if (stop?.type === "cancel") return { to: "cancelled", reason: stop.reason };
   switch (end.type) {
     case "unstarted":
@@ -56,6 +53,11 @@ function endFor(
       return failureEnd(task, end.fault, end.error, at);
     }
   }
+}
+
+export function completedEnd({ request }: StoredTask, result: Payload): AttemptEnd {
+  const { resultTtlMs } = request;
+  return { to: "completed", result, ...(resultTtlMs === undefined ? {} : { resultTtlMs }) };
 }
 
 const interruption: TaskError = toTaskError(new CancelledError("The worker was ended before the task was done."));

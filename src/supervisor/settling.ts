@@ -1,23 +1,21 @@
 import type { Self } from "../actor/actor.ts";
-import { StoreFullError } from "../base/errors.ts";
 import type { Settlement } from "../storage/storage.ts";
-import type { StoredTask, TaskId } from "../task/task.ts";
+import type { TaskId } from "../task/task.ts";
+import { cancelAgain } from "./control.ts";
 import type { EndedAttempt, QueueMessage, TaskOutcome } from "./protocol.ts";
 import {
   becameReady,
   commit,
   drained,
-  forgetFrom,
+  forgetSoon,
   poke,
+  retryLeases,
   retryWaitingForRoom,
   wakeBy,
   type Inbox,
   type QueueState,
 } from "./queue-state.ts";
 import { settlementFor, type StopCause } from "./settlement.ts";
-
-/** How long to wait for space before ends that could not be stored are tried again. */
-const spaceRetryMs = 1_000;
 
 /** Stores the ends of attempts, and claims what takes their places, in one transaction. */
 export function handleAttemptsEnded(
@@ -26,128 +24,116 @@ export function handleAttemptsEnded(
   self: Self<Inbox>,
 ): void {
   state.wanted += wanted;
-  if (ended.length === 0) {
-    poke(state, self);
-    return;
-  }
-  settle(state, self, ended);
+  if (ended.length > 0) settleAttempts(state, self, ended);
+  else poke(state, self);
 }
 
-export function settleAgain(state: QueueState, _message: Inbox, self: Self<Inbox>): void {
-  const ended = state.unsettled;
-  state.unsettled = [];
-  if (ended.length > 0) settle(state, self, ended);
+/**
+ * What was claimed for an earlier life of the dispatcher, and is not with an executor, never started: it was only in
+ * the memory of an actor that crashed.
+ */
+export function handleDispatcherStarted(
+  state: QueueState,
+  { life, running, wanted }: Extract<QueueMessage, { type: "dispatcherStarted" }>,
+  self: Self<Inbox>,
+): void {
+  state.dispatcherLife = life;
+  // What is being claimed will be given to this life.
+  state.wanted = Math.max(0, wanted - state.claiming);
+  const lost = [...state.claimed.values()].filter(({ id }) => !running.has(id));
+  const ended = lost.map((task): EndedAttempt => ({ task, report: { id: task.id, end: { type: "unstarted" } } }));
+  if (ended.length > 0) settleAttempts(state, self, ended);
+  else poke(state, self);
 }
 
-function settle(state: QueueState, self: Self<Inbox>, ended: readonly EndedAttempt[]): void {
+function settleAttempts(state: QueueState, self: Self<Inbox>, ended: readonly EndedAttempt[]): void {
   const now = self.clock.now();
   const settlements = ended.map(({ task, report, timedOutMs }) => {
-    const stop: StopCause | undefined =
-      state.stops.get(task.id)?.cause ?? (timedOutMs === undefined ? undefined : { type: "timeout", ms: timedOutMs });
+    state.claimed.delete(task.id);
+    const stop = stopCause(state, task.id, timedOutMs);
     return settlementFor(task, report, stop, { epoch: state.epoch, now, random: self.random() });
   });
+  settle(state, self, settlements, () => undefined);
+}
+
+function stopCause(state: QueueState, id: TaskId, timedOutMs: number | undefined): StopCause | undefined {
+  const stop = state.stops.get(id);
+  if (stop !== undefined) return { type: "cancel", reason: stop.reason };
+  return timedOutMs === undefined ? undefined : { type: "timeout", ms: timedOutMs };
+}
+
+/** Ends claims and tells everyone concerned. `done` and `failed` are as for `commit`. */
+export function settle(
+  state: QueueState,
+  self: Self<Inbox>,
+  settlements: readonly Settlement[],
+  done: (counted: readonly boolean[]) => void,
+  failed?: (error: unknown) => void,
+): void {
+  // Before the commit, so that a claim rides along: an end makes room where concurrency is limited.
+  becameReady(state);
   commit(
     state,
     self,
-    [{ type: "settle", now, settlements }],
+    [{ type: "settle", now: self.clock.now(), settlements }],
     ([counted]) => {
-      state.claimed -= ended.length;
       tellSettled(state, self, settlements, counted);
-      forgetAfter(state, self, ended);
+      retryLeases(state);
       poke(state, self);
       drained(state, self);
+      done(counted);
     },
-    (error) => {
-      if (!(error instanceof StoreFullError)) throw error;
-      // The work is done and must not be done again: its end is kept here until there is space.
-      state.unsettled.push(...ended);
-      self.setTimer("settleAgain", self.clock.now() + spaceRetryMs, { type: "settleAgain" });
-    },
+    failed,
   );
 }
 
-/** Tells everyone concerned what settlements that are on disk mean for them. */
-export function tellSettled(
+/** Tells what settlements that are on disk mean. */
+function tellSettled(
   state: QueueState,
   self: Self<Inbox>,
   settlements: readonly Settlement[],
   counted: readonly boolean[],
 ): void {
   const outcomes: TaskOutcome[] = [];
-  let hasEnded = false;
+  let resultTtlMs = Number.POSITIVE_INFINITY;
   settlements.forEach((settlement, index) => {
-    const { id, end, fence } = settlement;
-    const stop = state.stops.size > 0 ? state.stops.get(id) : undefined;
-    if (stop !== undefined) {
-      state.stops.delete(id);
-      for (const reply of stop.replies) reply(end.to === "cancelled" && counted[index] === true);
-    }
-    if (counted[index] !== true) return;
-    switch (end.to) {
-      case "completed":
-        hasEnded = true;
-        if (state.waiters.has(id))
-          outcomes.push({ id, state: "completed", attempt: fence.attempt, result: end.result });
-        break;
-      case "failed":
-        hasEnded = true;
-        outcomes.push({ id, state: "failed", attempt: fence.attempt, reason: end.reason, error: end.failure.error });
-        break;
-      case "cancelled":
-        hasEnded = true;
-        outcomes.push({ id, state: "cancelled", attempt: fence.attempt, reason: end.reason });
-        break;
-      case "retrying":
-        wakeBy(state, self, end.runAt);
-        break;
-      case "ready":
-        becameReady(state);
-        break;
-    }
+    const { end } = settlement;
+    const isCounted = counted[index] === true;
+    if (state.stops.size > 0) tellStopped(state, self, settlement, isCounted);
+    if (!isCounted) return;
+    if (end.to === "completed") resultTtlMs = Math.min(resultTtlMs, end.resultTtlMs ?? resultTtlMs);
+    if (end.to === "retrying") wakeBy(state, self, end.runAt);
+    const outcome = outcomeOf(settlement);
+    if (outcome !== undefined) outcomes.push(outcome);
   });
   state.waiters.deliver(outcomes);
-  if (hasEnded) retryWaitingForRoom(state);
+  forgetSoon(state, self, resultTtlMs);
+  if (outcomes.length > 0) retryWaitingForRoom(state);
 }
 
-function forgetAfter(state: QueueState, self: Self<Inbox>, ended: readonly EndedAttempt[]): void {
-  let after = Math.min(state.retention.completedMs, state.retention.failedMs);
-  for (const { task } of ended) after = Math.min(after, task.request.resultTtlMs ?? after);
-  forgetFrom(state, self, self.clock.now() + after);
+/** Tells those who wanted the task to stop whether it did. */
+function tellStopped(state: QueueState, self: Self<Inbox>, { id, end }: Settlement, isCounted: boolean): void {
+  const stop = state.stops.get(id);
+  if (stop === undefined) return;
+  if (isCounted && (end.to === "retrying" || end.to === "ready")) {
+    cancelAgain(state, self, id);
+    return;
+  }
+  state.stops.delete(id);
+  for (const reply of stop.replies) reply(isCounted && end.to === "cancelled");
 }
 
-/**
- * After a restart: what was claimed for the dispatcher, but is not with an executor, never started. It was only in
- * the memory of the actor that crashed.
- */
-export function releaseLost(state: QueueState, self: Self<Inbox>, running: ReadonlySet<TaskId>): void {
-  state.claimed = running.size;
-  const release = (lost: readonly StoredTask[]): void => {
-    const settlements = lost.map(({ id, life }) => ({
-      id,
-      fence: { epoch: state.epoch, attempt: life.attempt },
-      end: { to: "ready", cause: "unstarted" } as const,
-    }));
-    commit(state, self, [{ type: "settle", now: self.clock.now(), settlements }], () => {
-      becameReady(state);
-      poke(state, self);
-    });
-  };
-  const find = async (): Promise<StoredTask[]> => {
-    const lost: StoredTask[] = [];
-    for (let cursor: string | undefined, isMore = true; isMore; isMore = cursor !== undefined) {
-      const page = await state.storage.list({
-        states: ["running"],
-        limit: 1_000,
-        ...(cursor === undefined ? {} : { cursor }),
-      });
-      lost.push(...page.tasks.filter(({ id, life }) => life.claimedBy === state.owner && !running.has(id)));
-      cursor = page.cursor;
-    }
-    return lost;
-  };
-  self.pipe(
-    find(),
-    (lost) => ({ type: "committed", next: () => lost.length > 0 && release(lost) }),
-    (error) => ({ type: "crash", error }),
-  );
+/** What those who wait are told; nothing when the task has not ended. */
+function outcomeOf({ id, fence: { attempt }, end }: Settlement): TaskOutcome | undefined {
+  switch (end.to) {
+    case "completed":
+      return { id, state: "completed", attempt, result: end.result };
+    case "failed":
+      return { id, state: "failed", attempt, reason: end.reason, error: end.failure.error };
+    case "cancelled":
+      return { id, state: "cancelled", attempt, reason: end.reason };
+    case "retrying":
+    case "ready":
+      return undefined;
+  }
 }

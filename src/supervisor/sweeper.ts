@@ -1,5 +1,6 @@
 import { defineActor, type Actor, type Self } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
+import { StoreFullError } from "../base/errors.ts";
 import type { Pruned, Storage } from "../storage/storage.ts";
 import type { SweeperMessage } from "./protocol.ts";
 
@@ -28,11 +29,16 @@ export const sweeperActor = (storage: Storage): Actor<Inbox, State> =>
     on: {
       forgetFrom: (state, { at }, self) => arm(state, self, at),
       async sweep(state, { reply }, self) {
-        reply(await sweep(state, self));
+        await sweep(state, self).then(reply, reply.reject);
       },
       async due(state, _message, self) {
         state.at = undefined;
-        await sweep(state, self);
+        try {
+          await sweep(state, self);
+        } catch (error) {
+          if (!(error instanceof StoreFullError)) throw error;
+          arm(state, self, self.clock.now());
+        }
       },
     },
   });

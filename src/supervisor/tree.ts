@@ -5,6 +5,7 @@ import { dispatcherActor, type ActiveRun } from "./dispatcher.ts";
 import type { DispatcherMessage, QueueMessage, SweeperMessage } from "./protocol.ts";
 import { queueActor } from "./queue.ts";
 import { sweeperActor } from "./sweeper.ts";
+import { Waiters } from "./waiters.ts";
 
 export interface TreeParts {
   readonly storage: Storage;
@@ -19,7 +20,9 @@ export interface TreeParts {
  * dispatcher's claims are the queue's, and both rebuild what they know from the store. The sweeper needs nobody.
  */
 export function tree({ storage, epoch, executor, names, retention }: TreeParts): SupervisorSpec {
+  // What goes on while the actors are restarted.
   const active = new Set<ActiveRun>();
+  const waiters = new Waiters();
   return {
     strategy: "restForOne",
     maxRestarts: 5,
@@ -35,6 +38,7 @@ export function tree({ storage, epoch, executor, names, retention }: TreeParts):
             epoch,
             names,
             retention,
+            waiters,
             owner: "dispatcher",
             dispatcher: () => ref<DispatcherMessage>("dispatcher"),
             sweeper: () => ref<SweeperMessage>("sweeper"),

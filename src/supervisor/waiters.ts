@@ -1,14 +1,14 @@
 import type { TaskId } from "../task/task.ts";
 import type { OutcomeSink, TaskOutcome } from "./protocol.ts";
 
-/** Who waits for the end of which task. */
+/** Who waits for the end of which task. Each is told once, however often it asks. */
 export class Waiters {
   readonly #sinks = new Map<TaskId, OutcomeSink[]>();
 
   add(id: TaskId, sink: OutcomeSink): void {
     const sinks = this.#sinks.get(id);
     if (sinks === undefined) this.#sinks.set(id, [sink]);
-    else sinks.push(sink);
+    else if (!sinks.includes(sink)) sinks.push(sink);
   }
 
   remove(id: TaskId, sink: OutcomeSink): void {
@@ -17,8 +17,8 @@ export class Waiters {
     else this.#sinks.set(id, left);
   }
 
-  has(id: TaskId): boolean {
-    return this.#sinks.has(id);
+  get ids(): TaskId[] {
+    return [...this.#sinks.keys()];
   }
 
   /** Tells each waiter, all its outcomes together, and forgets them. */

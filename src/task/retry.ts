@@ -32,7 +32,9 @@ export const poisonLimit = 3;
  */
 export function backoffDelay(backoff: Backoff, failures: number, random: number): number {
   const steps = backoff.type === "fixed" ? 0 : failures - 1;
-  const delay = Math.min(backoff.delayMs * backoff.factor ** steps, backoff.maxMs);
+  // 0 times infinity is not a number.
+  const factor = Math.min(backoff.factor ** steps, Number.MAX_VALUE);
+  const delay = Math.min(backoff.delayMs * factor, backoff.maxMs);
   return Math.round(delay * (1 + backoff.jitter * (2 * random - 1)));
 }
 

@@ -64,7 +64,7 @@ describe("the folder compressor", () => {
     const [first = ""] = writeFiles(join(folder, "files"), 3, 300);
     // Handlers stand still until somebody reads what they write.
     const pipe = join(folder, "pipe");
-    execFileSync("mkfifo", [pipe]);
+    execFileSync("env", ["mkfifo", pipe]);
     const { env, ack } = logsIn(folder);
     const program = startProgram(demo, [join(folder, "files"), "--data", join(folder, "data")], {
       env: { ...env, OMNIQ_DEMO_RUN_LOG: pipe },

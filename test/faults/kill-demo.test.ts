@@ -80,7 +80,7 @@ test(
 
     expect(code).toBe(0);
     expect(stdout).toContain("What would shrink most");
-    expect(tasks.map(({ args: [path] }) => path).toSorted()).toEqual(written.toSorted());
+    expect(tasks.map(({ args: [path] }) => String(path)).toSorted()).toEqual(written.toSorted());
     expect(tasks.filter(({ state }) => state !== "completed")).toEqual([]);
     expect(repeated(linesOf(logs.done))).toEqual([]);
     expect(Object.values(moments).every((count) => count > kills / 10)).toBe(true);

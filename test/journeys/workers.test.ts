@@ -144,9 +144,50 @@ test("W08: a runtime that is closed says so to everyone", async () => {
     () => omniq.stats(),
     () => omniq.queues.get("default").dequeue(),
     () => omniq.drain(),
-    () => omniq.wait(handle.id),
   ]) {
     expect(await errorOf(call)).toMatchObject({ code: "CLOSED" });
   }
   await omniq.close();
+});
+
+test("W08: one who asks for an outcome after the runtime was closed is told", async () => {
+  const omniq = await open();
+  const handle = await omniq.enqueue("nothing", [], { delay: "1h" });
+  await omniq.close();
+
+  expect(await errorOf(() => omniq.wait(handle.id, { timeout: "5s" }))).toMatchObject({ code: "CLOSED" });
+  expect(await errorOf(() => handle.result({ timeout: "5s" }))).toMatchObject({ code: "CLOSED" });
+});
+
+test("W08: calls that meet the close of the runtime succeed or say that it is closed", async () => {
+  const omniq = await open({ storage: aPlace() });
+  const codes = new Set<unknown>();
+  let isClosed = false;
+  const keepCalling = async (): Promise<void> => {
+    while (!isClosed) {
+      await omniq.enqueue("nothing", []).catch((error: { code?: unknown }) => codes.add(error.code));
+    }
+  };
+  const callers = Promise.all(Array.from({ length: 8 }, keepCalling));
+  await omniq.run("nothing", []);
+
+  await omniq.close({ drain: "50s" }).finally(() => (isClosed = true));
+  await callers;
+
+  expect([...codes]).toEqual(codes.size === 0 ? [] : ["CLOSED"]);
+});
+
+test("opening a store with work in it runs each of its tasks once", async () => {
+  const storage = aPlace();
+  const runs = `${aPlace()}/runs`;
+  const first = await open({ storage, queues: { default: { paused: true } } });
+  await first.enqueueMany("noteAttempt", Array.from({ length: 200 }, () => [runs] as const));
+  await first.close();
+
+  const second = await open({ storage, events: "all", executors: { threads: 2 }, queues: { default: { paused: false } } });
+  await second.drain();
+
+  expect(linesOf(runs)).toHaveLength(200);
+  expect(new Set(linesOf(runs)).size).toBe(200);
+  expect(await second.events.query({ type: "started", limit: 1_000 })).toHaveLength(200);
 });

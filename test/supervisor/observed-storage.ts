@@ -31,12 +31,13 @@ export class ObservedStorage implements Storage {
   readonly parked: Storage["parked"];
   readonly nextDue: Storage["nextDue"];
   readonly close: Storage["close"];
-  readonly #inner: Storage;
+  /** What is on disk. */
+  readonly inner: Storage;
   readonly #clock: Clock;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(inner: Storage, clock: Clock) {
-    this.#inner = inner;
+    this.inner = inner;
     this.#clock = clock;
     this.open = (settings) => inner.open(settings);
     this.result = (id) => this.#after(() => inner.result(id));
@@ -57,22 +58,22 @@ export class ObservedStorage implements Storage {
       await onDisk;
       const refusal = this.refuse?.(changes);
       if (refusal !== undefined) throw refusal;
-      const answers = await this.#inner.commit(changes);
+      const answers = await this.inner.commit(changes);
       this.#record(changes, answers);
       return answers;
     });
   }
 
   get(ids: readonly TaskId[]): ReturnType<Storage["get"]> {
-    return this.#after(() => this.#read("get", () => this.#inner.get(ids)));
+    return this.#after(() => this.#read("get", () => this.inner.get(ids)));
   }
 
   list(query: TaskQuery): ReturnType<Storage["list"]> {
-    return this.#after(() => this.#read("list", () => this.#inner.list(query)));
+    return this.#after(() => this.#read("list", () => this.inner.list(query)));
   }
 
   counts(): ReturnType<Storage["counts"]> {
-    return this.#after(() => this.#read("counts", () => this.#inner.counts()));
+    return this.#after(() => this.#read("counts", () => this.inner.counts()));
   }
 
   /** The commits that hold a change of this type. */
@@ -89,7 +90,9 @@ export class ObservedStorage implements Storage {
     changes.forEach((change, index) => {
       if (change.type !== "settle") return;
       const counted = answers[index] as readonly boolean[];
-      change.settlements.forEach(({ id, fence, end }, at) => counted[at] === true && this.ends.push({ id, fence, end }));
+      change.settlements.forEach(
+        ({ id, fence, end }, at) => counted[at] === true && this.ends.push({ id, fence, end }),
+      );
     });
   }
 

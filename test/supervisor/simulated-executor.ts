@@ -38,7 +38,7 @@ export class SimulatedExecutor implements Executor {
   /** Called before a batch is taken; what it throws, `run` throws. */
   beforeRun: (() => void) | undefined;
   readonly clock: Clock;
-  readonly behave: (task: StoredTask) => Behaviour;
+  behave: (task: StoredTask) => Behaviour;
   readonly running = new Map<TaskId, number>();
   readonly #workers: Worker[];
   #isClosed = false;
@@ -158,7 +158,9 @@ class SimulatedBatch implements Run {
   lose(why: "crash" | "interrupted" | "stopped"): void {
     if (this.#current !== undefined) {
       const error = { name: "WorkerCrashError", message: why };
-      this.#close(why === "stopped" ? { type: "stopped" } : { type: "fault", fault: { reason: why, isRetryable: true }, error });
+      this.#close(
+        why === "stopped" ? { type: "stopped" } : { type: "fault", fault: { reason: why, isRetryable: true }, error },
+      );
     }
     this.#isRevoked = true;
     for (const { id } of this.#tasks.slice(this.#taken)) this.#report({ id, end: { type: "unstarted" } });

@@ -3,7 +3,7 @@ import { seededRandom } from "../../src/actor/seeded-random.ts";
 import { SeededTurns } from "../../src/actor/seeded-turns.ts";
 import { createSystem, type RunningTree } from "../../src/actor/system.ts";
 import { VirtualClock, type EpochMs } from "../../src/base/clock.ts";
-import type { NewTask, QueueSettings, Retention } from "../../src/storage/storage.ts";
+import type { NewTask, QueueRecord, QueueSettings, Retention, StateCounts } from "../../src/storage/storage.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import type {
   DispatcherMessage,
@@ -51,7 +51,8 @@ export class Listener implements OutcomeSink {
 /** The supervisor's actors with nothing real around them: a virtual clock, seeded turns, simulated workers. */
 export class TestSupervisor {
   readonly clock = new VirtualClock(birth);
-  readonly log: { readonly message: string; readonly fields: { readonly actor?: string; readonly error?: unknown } }[] = [];
+  readonly log: { readonly message: string; readonly fields: { readonly actor?: string; readonly error?: unknown } }[] =
+    [];
   readonly listener = new Listener();
   readonly #turns: SeededTurns;
   #parts: { storage: ObservedStorage; executor: SimulatedExecutor; tree: RunningTree } | undefined;
@@ -61,7 +62,14 @@ export class TestSupervisor {
   }
 
   static async start(options: SupervisorOptions = {}): Promise<TestSupervisor> {
-    const { seed = 1, threads = 1, names = ["greet", "short", "long", "other"], behave, retention, queues = {} } = options;
+    const {
+      seed = 1,
+      threads = 1,
+      names = ["greet", "short", "long", "other"],
+      behave,
+      retention,
+      queues = {},
+    } = options;
     const supervisor = new TestSupervisor(seed);
     const { clock } = supervisor;
     const storage = new ObservedStorage(memoryStorage(), clock);
@@ -81,7 +89,9 @@ export class TestSupervisor {
       random: seededRandom(seed),
       log: { warn: write, error: write },
     });
-    const running = system.start(tree({ storage, epoch, executor, names: names instanceof Set ? names : new Set(names), retention: kept }));
+    const running = system.start(
+      tree({ storage, epoch, executor, names: names instanceof Set ? names : new Set(names), retention: kept }),
+    );
     supervisor.#parts = { storage, executor, tree: running };
     await supervisor.settle();
     return supervisor;
@@ -146,21 +156,29 @@ export class TestSupervisor {
 
   /** Stores tasks; the outcomes go to `listener`. */
   async enqueue(...tasks: readonly NewTask[]): Promise<readonly (TaskId | undefined)[]> {
-    return this.#answered((reply) => ({ type: "enqueue", tasks, onFull: "error", sink: this.listener, reply }));
+    return this.answered((reply) => ({ type: "enqueue", tasks, onFull: "error", sink: this.listener, reply }));
   }
 
-  configure(queue: string, patch: QueueSettings): Promise<unknown> {
-    return this.#answered((reply: Reply<never>) => ({ type: "configureQueue", queue, patch, reply }));
+  configure(queue: string, patch: QueueSettings): Promise<QueueRecord> {
+    return this.answered((reply) => ({ type: "configureQueue", queue, patch, reply }));
   }
 
   /** Asks; takes as long as it takes. */
-  cancel(ids: readonly TaskId[], running: "no" | "signal" | "terminate" = "no", graceMs = 50): Promise<readonly boolean[]> {
+  cancel(
+    ids: readonly TaskId[],
+    running: "no" | "signal" | "terminate" = "no",
+    graceMs = 50,
+  ): Promise<readonly boolean[]> {
     return this.ask((reply) => ({ type: "cancel", ids, reason: "on request", running, graceMs, reply }));
   }
 
   lease(
     queues: readonly string[],
-    { leaseMs = 1_000, waitMs = 0, ack = "manual" }: { leaseMs?: number; waitMs?: number; ack?: "manual" | "auto" } = {},
+    {
+      leaseMs = 1_000,
+      waitMs = 0,
+      ack = "manual",
+    }: { leaseMs?: number; waitMs?: number; ack?: "manual" | "auto" } = {},
   ): Promise<LeasedTask | undefined> {
     const noResult = new Uint8Array(0);
     return this.ask((reply) => ({ type: "lease", queues, leaseMs, waitMs, ack, noResult, reply }));
@@ -169,8 +187,13 @@ export class TestSupervisor {
   // ----------------------------------------------------------------------------------------------------- what is there
 
   async task(id: TaskId): Promise<StoredTask | undefined> {
-    const [task] = await this.storage.get([id]);
+    const [task] = await this.storage.inner.get([id]);
     return task;
+  }
+
+  /** Of one queue. */
+  async counts(queue = "default"): Promise<StateCounts> {
+    return (await this.storage.inner.counts()).queues.get(queue) ?? {};
   }
 
   async life(id: TaskId): Promise<TaskLife> {
@@ -183,7 +206,8 @@ export class TestSupervisor {
     return this.executor.starts.filter((start) => start.id === id).map(({ at }) => at);
   }
 
-  async #answered<T>(build: (reply: Reply<T>) => QueueMessage): Promise<T> {
+  /** Asks, and lets time pass for the disk until there is an answer. */
+  async answered<T>(build: (reply: Reply<T>) => QueueMessage): Promise<T> {
     const answer = this.ask(build);
     let isThere = false;
     void answer.then(

@@ -25,7 +25,7 @@ export function claim(store: Store, change: Claim): Step<Claimed> {
         const { request } = row;
         const id = taskIdOf(key);
         if (request.expiresAt !== undefined && request.expiresAt <= change.now) {
-          store.endWaiting(key, row, { state: "expired", at: change.now, reason: "expired" });
+          store.endWaiting(key, row, { state: "expired", at: change.now });
           expired.push(id);
           continue;
         }
@@ -44,7 +44,6 @@ export function claim(store: Store, change: Claim): Step<Claimed> {
           before: row.life,
           life,
           batch,
-          claimedAt: change.now,
         };
         if (change.until !== undefined) {
           held.until = change.until;

@@ -12,7 +12,6 @@ export interface Held {
   /** Running, with the attempt it is claimed for. */
   readonly life: TaskLife;
   readonly batch: Batch;
-  readonly claimedAt: EpochMs;
   until?: EpochMs;
 }
 

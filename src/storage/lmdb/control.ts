@@ -29,14 +29,14 @@ export function requeue(store: Store, { ids, now }: Requeue): Step<readonly (Tas
       for (const id of ids) {
         const found = store.find(taskKey(id));
         if (found === undefined || !mayRequeue(found.life.state)) continue;
-        const dedupe = store.dedupeKeyOf(found.row.request);
-        if (dedupe === undefined) continue;
-        const holder = store.tables.dedupe.get(dedupe);
-        if (holder !== undefined || taken.has(dedupe.toString("latin1"))) {
-          const what = `The dedupe key ${JSON.stringify(found.row.request.dedupeKey)}`;
-          throw new DuplicateTaskError(holder === undefined ? id : taskIdOf(holder), what);
+        const { queue, dedupeKey } = found.row.request;
+        if (dedupeKey === undefined) continue;
+        const place = `${queue}\0${dedupeKey}`;
+        const holder = store.holderOf(found.row.request);
+        if (holder !== undefined || taken.has(place)) {
+          throw new DuplicateTaskError(holder ?? id, `The dedupe key ${JSON.stringify(dedupeKey)}`);
         }
-        taken.add(dedupe.toString("latin1"));
+        taken.add(place);
       }
     },
     apply: () =>

@@ -1,4 +1,5 @@
 import { DuplicateTaskError, QueueFullError } from "../../base/errors.ts";
+import { isKept } from "../../task/event.ts";
 import type { TaskState } from "../../task/state.ts";
 import { newLife, type TaskId } from "../../task/task.ts";
 import type { Enqueue, NewTask, Publish, Stage } from "../storage.ts";
@@ -47,12 +48,11 @@ function decide(store: Store, tasks: readonly NewTask[]): Decision[] {
       throw new DuplicateTaskError(id, `The id ${JSON.stringify(id)}`);
     }
     ids.add(id);
-    const dedupe = store.dedupeKeyOf(request);
-    if (dedupe === undefined) return "store";
-    const holderKey = store.tables.dedupe.get(dedupe);
-    const holder = taken.get(dedupe.toString("latin1")) ?? (holderKey === undefined ? undefined : taskIdOf(holderKey));
+    if (request.dedupeKey === undefined) return "store";
+    const place = `${request.queue}\0${request.dedupeKey}`;
+    const holder = taken.get(place) ?? store.holderOf(request);
     if (holder === undefined) {
-      taken.set(dedupe.toString("latin1"), id);
+      taken.set(place, id);
       return "store";
     }
     switch (onConflict) {
@@ -80,8 +80,7 @@ function perQueue(tasks: readonly NewTask[], decisions: readonly Decision[]): Ma
 
 function ensureRoom(store: Store, added: ReadonlyMap<string, number>): void {
   for (const [queue, count] of added) {
-    if (!store.ledger.knows(queue)) continue;
-    const { maxSize } = store.ledger.queue(queue).record;
+    const maxSize = store.ledger.knownQueue(queue)?.record.maxSize;
     if (maxSize !== undefined && store.ledger.unfinished(queue) + count > maxSize)
       throw new QueueFullError(queue, maxSize);
   }
@@ -103,8 +102,8 @@ function put(store: Store, task: NewTask, lane: number, isVisible: boolean): Tas
     if (dedupe !== undefined) tables.dedupe.put(dedupe, key);
     ledger.count(request.queue, life.state, 1);
     ledger.total("enqueued");
+    store.event("enqueued", id, request, 0, { at: request.createdAt });
   }
-  store.event("enqueued", id, request, 0, { at: request.createdAt });
   return life.state;
 }
 
@@ -141,10 +140,26 @@ export function publish(store: Store, change: Publish): Step<void> {
       if (change.how === "appear") ensureRoom(store, store.ledger.staged(change.stage));
     },
     apply() {
-      if (change.how === "appear") store.ledger.publish(change.stage);
-      else dropStage(store, change.stage);
+      if (change.how === "drop") {
+        dropStage(store, change.stage);
+        return;
+      }
+      if (isKept("enqueued", store.settings.events)) noteStaged(store, change.stage);
+      store.ledger.publish(change.stage);
     },
   };
+}
+
+function noteStaged(store: Store, stage: string): void {
+  const rows = store.ledger
+    .hiddenLanes(stage)
+    .flatMap(({ number }) =>
+      stagedIn(store, number, Number.POSITIVE_INFINITY).map((key) => ({ key, row: store.row(key) })),
+    );
+  rows.sort((a, b) => (a.row?.sequence ?? 0) - (b.row?.sequence ?? 0));
+  for (const { key, row } of rows) {
+    if (row !== undefined) store.event("enqueued", taskIdOf(key), row.request, 0, { at: row.request.createdAt });
+  }
 }
 
 /**
@@ -155,7 +170,7 @@ export function publish(store: Store, change: Publish): Step<void> {
 export function dropStage(store: Store, name?: string, limit: number = Number.POSITIVE_INFINITY): boolean {
   const { tables, ledger } = store;
   let left = limit;
-  for (const lane of ledger.abandonedLanes(name)) {
+  for (const lane of ledger.hiddenLanes(name)) {
     for (const key of stagedIn(store, lane.number, left)) {
       const row = store.row(key);
       if (row === undefined) continue;

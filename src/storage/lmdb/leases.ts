@@ -4,7 +4,7 @@ import type { Extend } from "../storage.ts";
 import type { ClaimRecord } from "./claims.ts";
 import { due, dueKey, numberKey, taskIdOf } from "./keys.ts";
 import { decodeData, encodeData } from "./records.ts";
-import { release, settleOne } from "./settle.ts";
+import { interrupt, release } from "./settle.ts";
 import type { Step, Store } from "./store.ts";
 
 export function extend(store: Store, change: Extend, epoch: number): Step<readonly boolean[]> {
@@ -40,10 +40,8 @@ export function endLease(store: Store, key: Buffer, now: EpochMs): TaskId | unde
   const held = store.claims.get(id);
   if (held?.until === undefined || held.until > now) return undefined;
   release(store, id, held);
-  const interruptions = held.before.interruptions + 1;
-  const { failures, crashes } = held.before;
-  const end = { to: "ready", cause: "interrupted", failures, crashes, interruptions } as const;
-  settleOne(store, { id, fence: { epoch: 0, attempt: 0 }, end, startedAt: held.claimedAt }, held, now);
+  const { before, life } = held;
+  interrupt(store, held, { ...before, attempt: life.attempt, interruptions: before.interruptions + 1 }, now);
   return id;
 }
 

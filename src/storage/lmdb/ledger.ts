@@ -145,9 +145,9 @@ export class Ledger {
     return entry;
   }
 
-  /** Whether a queue of this name was ever used; `queue` would make it. */
-  knows(name: string): boolean {
-    return this.#queues.has(name);
+  /** The queue, if one of this name was ever used; `queue` would make it. */
+  knownQueue(name: string): QueueEntry | undefined {
+    return this.#queues.get(name);
   }
 
   configure(name: string, patch: QueueSettings): QueueRecord {
@@ -189,7 +189,6 @@ export class Ledger {
     const entry: StageEntry = this.#stages.get(stage) ?? { lanes: [], counts: new Map() };
     this.#stages.set(stage, entry);
     for (const number of entry.lanes) if (this.#lanes.get(number)?.queue === queue) return number;
-    this.queue(queue);
     const number = ++this.#totals.lane;
     entry.lanes.push(number);
     this.#lanes.set(number, { number, queue, stage });
@@ -221,6 +220,7 @@ export class Ledger {
       this.#dirty.add(`lane:${number}`);
     }
     for (const [queue, numbers] of entry.counts) {
+      this.queue(queue);
       taskStates.forEach((state, index) => this.count(queue, state, numbers[index] ?? 0));
       this.total(
         "enqueued",
@@ -230,8 +230,8 @@ export class Ledger {
     this.#stages.delete(stage);
   }
 
-  /** Lanes of `stage`, or, after a restart, of every stage that was never published. */
-  abandonedLanes(stage?: string): Lane[] {
+  /** Lanes of `stage`, or of every stage that is not published. */
+  hiddenLanes(stage?: string): Lane[] {
     return [...this.#lanes.values()].filter((lane) => lane.stage !== undefined && (stage ?? lane.stage) === lane.stage);
   }
 

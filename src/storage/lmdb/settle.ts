@@ -2,7 +2,7 @@ import type { EpochMs } from "../../base/clock.ts";
 import type { AttemptFailure, TaskId, TaskLife } from "../../task/task.ts";
 import type { Settle, Settlement } from "../storage.ts";
 import type { Held } from "./claims.ts";
-import { due, dueKey, numberKey, parkedKey } from "./keys.ts";
+import { due, dueKey, numberKey, parkedKey, taskIdOf } from "./keys.ts";
 import type { Step, Store } from "./store.ts";
 
 export function settle(store: Store, change: Settle, epoch: number): Step<readonly boolean[]> {
@@ -37,7 +37,7 @@ const withFailure = (life: TaskLife, failure: AttemptFailure | undefined): reado
   failure === undefined ? life.failed : [...life.failed, failure].slice(-keptFailures);
 
 /** What the end of an attempt, whose claim was taken back, means for its task. */
-export function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochMs): void {
+function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochMs): void {
   const { end, startedAt, durationMs, workerId, id } = settlement;
   const { key, request, before, life } = held;
   const timing = {
@@ -104,15 +104,14 @@ function backToReady(
   timing: Partial<TaskLife>,
 ): void {
   const { key, request, before, life, sequence } = held;
-  store.ledger.count(request.queue, "running", -1);
-  store.ledger.count(request.queue, "ready", 1);
-  store.putExpiry(key, held);
   switch (end.cause) {
     case "unstarted":
       // As if it had not been claimed: nothing about the task has changed.
+      countReady(store, held);
       store.putReady(key, held);
       return;
     case "parked":
+      countReady(store, held);
       if (!comeBack(store, held, { ...before, parked: true })) return;
       store.tables.parked.put(parkedKey(request.name, sequence), key);
       store.ledger.park(request.name, 1);
@@ -120,12 +119,25 @@ function backToReady(
     case "interrupted": {
       const attempt = settlement.startedAt === undefined ? before.attempt : life.attempt;
       const failed = withFailure(before, end.failure);
-      if (!comeBack(store, held, { ...before, ...tallies(end, before), ...timing, attempt, failed })) return;
-      store.putReady(key, held);
-      store.ledger.total("interrupted");
-      store.event("interrupted", settlement.id, request, life.attempt, { at: now, reason: "interrupted" });
+      interrupt(store, held, { ...before, ...tallies(end, before), ...timing, attempt, failed }, now);
     }
   }
+}
+
+function countReady(store: Store, { key, request, lane, sequence }: Held): void {
+  store.ledger.count(request.queue, "running", -1);
+  store.ledger.count(request.queue, "ready", 1);
+  store.putExpiry(key, { request, lane, sequence });
+}
+
+/** A task whose claim was taken back is ready again, with this life, at its old place. */
+export function interrupt(store: Store, held: Held, life: TaskLife, now: EpochMs): void {
+  const { key, request } = held;
+  countReady(store, held);
+  if (!comeBack(store, held, life)) return;
+  store.putReady(key, held);
+  store.ledger.total("interrupted");
+  store.event("interrupted", taskIdOf(key), request, held.life.attempt, { at: now, reason: "interrupted" });
 }
 
 const tallies = (

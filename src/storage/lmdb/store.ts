@@ -110,10 +110,10 @@ export class Store {
           this.tables.parked.remove(parkedKey(request.name, sequence));
           this.ledger.park(request.name, -1);
         } else {
-          const lane = this.ledger.queue(request.queue).number;
-          this.tables.ready.remove(readyKey(lane, request.priority, sequence));
-          // A task of a stage stands in its stage's lane until it is first claimed.
-          if (row.lane !== lane) this.tables.ready.remove(readyKey(row.lane, request.priority, sequence));
+          this.tables.ready.remove(readyKey(row.lane, request.priority, sequence));
+          // A task of a stage stands in its stage's lane until it is first claimed, then in its queue's own.
+          const own = this.ledger.knownQueue(request.queue)?.number ?? row.lane;
+          if (own !== row.lane) this.tables.ready.remove(readyKey(own, request.priority, sequence));
         }
         break;
       case "scheduled":
@@ -135,6 +135,14 @@ export class Store {
   removeExpiry(row: Pick<TaskRow, "request" | "lane" | "sequence">): void {
     const { expiresAt } = row.request;
     if (expiresAt !== undefined) this.tables.due.remove(dueKey(expiresAt, due.expiry, row.lane, row.sequence));
+  }
+
+  /** The unfinished task that has this dedupe key. Only reads. */
+  holderOf({ queue, dedupeKey }: TaskRequest): TaskId | undefined {
+    const known = this.ledger.knownQueue(queue);
+    if (known === undefined || dedupeKey === undefined) return undefined;
+    const key = this.tables.dedupe.get(dedupeIndexKey(known.number, dedupeKey));
+    return key === undefined ? undefined : taskIdOf(key);
   }
 
   dedupeKeyOf(request: TaskRequest): Buffer | undefined {

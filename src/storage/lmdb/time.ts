@@ -21,10 +21,12 @@ export function advance(store: Store, { now, limit }: Advance): Step<Advanced> {
       for (const { dueKeyBytes, key } of entries) {
         store.tables.due.remove(dueKeyBytes);
         switch (dueKindOf(dueKeyBytes)) {
-          case due.start:
-            if (start(store, key, now) === "ready") ready++;
-            else expired.push(taskIdOf(key));
+          case due.start: {
+            const became = start(store, key, now);
+            if (became === "ready") ready++;
+            if (became === "expired") expired.push(taskIdOf(key));
             break;
+          }
           case due.expiry:
             if (expire(store, key, now)) expired.push(taskIdOf(key));
             break;
@@ -51,20 +53,18 @@ function dueEntries(store: Store, now: EpochMs, limit: number): { dueKeyBytes: B
   return entries;
 }
 
-function start(store: Store, key: Buffer, now: EpochMs): "ready" | "expired" {
-  const row = store.row(key);
-  if (row === undefined) return "expired";
-  const { request, life } = row;
-  if (request.expiresAt !== undefined && request.expiresAt <= now) {
-    store.endWaiting(key, row, { state: "expired", at: now, reason: "expired" });
-    return "expired";
-  }
+/** A task whose time has come is ready; `undefined` when it ended in the meantime. */
+function start(store: Store, key: Buffer, now: EpochMs): "ready" | "expired" | undefined {
+  const found = store.find(key);
+  if (found === undefined || (found.life.state !== "scheduled" && found.life.state !== "retrying")) return undefined;
+  if (expire(store, key, now)) return "expired";
+  const { row, life } = found;
   const { runAt: _runAt, ...rest } = life;
   const next: TaskLife = { ...rest, state: "ready" };
   store.rewrite(key, row, next);
   store.putReady(key, row);
-  store.ledger.count(request.queue, life.state, -1);
-  store.ledger.count(request.queue, "ready", 1);
+  store.ledger.count(row.request.queue, life.state, -1);
+  store.ledger.count(row.request.queue, "ready", 1);
   return "ready";
 }
 
@@ -73,7 +73,7 @@ function expire(store: Store, key: Buffer, now: EpochMs): boolean {
   const found = store.find(key);
   if (found === undefined || found.life.state === "running" || isTerminal(found.life.state)) return false;
   if ((found.row.request.expiresAt ?? Number.POSITIVE_INFINITY) > now) return false;
-  store.endWaiting(key, found.row, { state: "expired", at: now, reason: "expired" });
+  store.endWaiting(key, found.row, { state: "expired", at: now });
   return true;
 }
 

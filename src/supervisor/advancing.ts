@@ -1,0 +1,37 @@
+import type { Self } from "../actor/actor.ts";
+import { cancelAgain } from "./control.ts";
+import {
+  becameReady,
+  commit,
+  drained,
+  poke,
+  retryLeases,
+  tellExpired,
+  wakeBy,
+  type Inbox,
+  type QueueState,
+} from "./queue-state.ts";
+
+/** Does what time has made due, then sleeps until there is more. */
+export function advance(state: QueueState, _message: Inbox, self: Self<Inbox>): void {
+  state.advanceAt = undefined;
+  commit(state, self, [{ type: "advance", now: self.clock.now(), limit: 1_000 }], ([result]) => {
+    if (result.ready > 0 || result.interrupted.length > 0) {
+      becameReady(state);
+      retryLeases(state);
+      poke(state, self);
+    }
+    for (const id of result.interrupted) cancelAgain(state, self, id);
+    tellExpired(state, self, result.expired);
+    if (result.hasMore) {
+      self.tell({ type: "advance" });
+      return;
+    }
+    self.pipe(
+      state.storage.nextDue(),
+      (next) => ({ type: "committed", next: () => next.advance !== undefined && wakeBy(state, self, next.advance) }),
+      (error) => ({ type: "crash", error }),
+    );
+    drained(state, self);
+  });
+}

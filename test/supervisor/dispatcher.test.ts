@@ -1,0 +1,197 @@
+import { describe, expect, test } from "vitest";
+import { largestBatch } from "../../src/supervisor/batching.ts";
+import type { NewTask } from "../../src/storage/storage.ts";
+import { aTask } from "../support/tasks.ts";
+import { TestSupervisor } from "./test-supervisor.ts";
+
+const durations: Readonly<Record<string, number>> = { short: 0.005, long: 40, greet: 0.25, other: 0 };
+
+/** Workers that take as long as the name says; the dispatcher has seen each of the names given. */
+async function acquaintedWith(
+  names: readonly string[],
+  threads = 1,
+  changed: Record<string, number> = {},
+): Promise<TestSupervisor> {
+  const now = { ...durations };
+  const supervisor = await TestSupervisor.start({
+    threads,
+    behave: ({ request }) => ({ durationMs: now[request.name] ?? Infinity }),
+  });
+  for (const name of names) {
+    await supervisor.enqueue(...some(30, name));
+    await supervisor.advance(2_000);
+  }
+  Object.assign(now, changed);
+  supervisor.executor.batches.splice(0);
+  supervisor.executor.starts.splice(0);
+  supervisor.listener.outcomes.splice(0);
+  return supervisor;
+}
+
+const some = (count: number, name: string): NewTask[] => Array.from({ length: count }, () => aTask({ name }));
+
+const sizes = ({ executor }: TestSupervisor): number[] => executor.batches.map(({ length }) => length);
+
+describe("batches", () => {
+  test("hold one task while nothing is known of its name", async () => {
+    const supervisor = await TestSupervisor.start();
+    await supervisor.enqueue(...some(3, "short"));
+
+    expect(sizes(supervisor)).toEqual([1, 1]);
+  });
+
+  test("of short tasks grow to the largest batch", async () => {
+    const supervisor = await acquaintedWith(["short"]);
+
+    await supervisor.enqueue(...some(1_000, "short"));
+    await supervisor.advance(100);
+
+    expect(Math.max(...sizes(supervisor))).toBe(largestBatch);
+    expect(supervisor.listener.outcomes).toHaveLength(1_000);
+  });
+
+  test("of tasks that take a quarter of a millisecond hold four", async () => {
+    const supervisor = await acquaintedWith(["greet"]);
+
+    await supervisor.enqueue(...some(40, "greet"));
+    await supervisor.advance(100);
+
+    expect(Math.max(...sizes(supervisor))).toBe(4);
+  });
+
+  test("of long tasks hold one, also between short ones", async () => {
+    const supervisor = await acquaintedWith(["short", "long"]);
+    const [before, long, after] = [some(5, "short"), some(1, "long"), some(5, "short")];
+
+    await supervisor.enqueue(...before, ...long, ...after);
+    await supervisor.advance(500);
+
+    expect(supervisor.executor.batches).toContainEqual(long.map(({ id }) => id));
+    expect(supervisor.listener.outcomes).toHaveLength(11);
+  });
+
+  test("become small when tasks become long", async () => {
+    const supervisor = await acquaintedWith(["short"], 1, { short: 5 });
+    await supervisor.enqueue(...some(200, "short"));
+    await supervisor.advance(3_000);
+
+    const batches = sizes(supervisor);
+    expect(batches[0]).toBeGreaterThan(50);
+    expect(batches.slice(-10)).toEqual(Array.from({ length: 10 }, () => 1));
+    expect(supervisor.listener.outcomes).toHaveLength(200);
+  });
+});
+
+describe("a second batch for a worker", () => {
+  test("is given while both are short", async () => {
+    const supervisor = await acquaintedWith(["greet"]);
+    await supervisor.enqueue(...some(20, "greet"));
+
+    expect(sizes(supervisor)).toEqual([4, 4]);
+  });
+
+  test("is not given behind a long task", async () => {
+    const supervisor = await acquaintedWith(["short", "long"]);
+    await supervisor.enqueue(...some(1, "long"));
+    await supervisor.enqueue(...some(5, "short"));
+    await supervisor.advance(30);
+
+    expect(supervisor.executor.starts).toHaveLength(1);
+    await supervisor.advance(30);
+    expect(supervisor.executor.starts).toHaveLength(6);
+  });
+
+  test("is not given when it is long itself", async () => {
+    const supervisor = await acquaintedWith(["short", "long"], 1, { short: 9 });
+    await supervisor.enqueue(...some(1, "short"));
+    await supervisor.enqueue(...some(1, "long"));
+
+    expect(sizes(supervisor)).toEqual([1]);
+  });
+
+  test("is given to the worker that is free when another is held by a long task", async () => {
+    const supervisor = await acquaintedWith(["short", "long"], 2);
+    await supervisor.enqueue(...some(1, "long"));
+    await supervisor.enqueue(...some(50, "short"));
+
+    await supervisor.advance(20);
+
+    expect(supervisor.listener.outcomes).toHaveLength(50);
+  });
+});
+
+describe("a batch that is stuck", () => {
+  test("is taken back 10 ms after it was given, and its rest runs elsewhere", async () => {
+    // The first of the batch takes far longer than was learned.
+    const supervisor = await acquaintedWith(["short"], 2);
+    const stuck = aTask({ name: "stuck" });
+    const rest = some(20, "short");
+    let isFirst = true;
+    const { behave } = supervisor.executor;
+    supervisor.executor.behave = (task) => {
+      const isStuck = isFirst && task.request.name === "short";
+      isFirst = false;
+      return isStuck ? { durationMs: 500 } : behave(task);
+    };
+    void stuck;
+    await supervisor.enqueue(...rest);
+
+    await supervisor.advance(9.9);
+    expect(supervisor.executor.revocations).toBe(0);
+    await supervisor.advance(0.1);
+    expect(supervisor.executor.revocations).toBeGreaterThan(0);
+    await supervisor.advance(2);
+
+    expect(supervisor.listener.outcomes).toHaveLength(19);
+    expect(
+      supervisor.executor.starts.filter(({ worker }) => worker === supervisor.executor.starts[0]?.worker),
+    ).toHaveLength(1);
+  });
+
+  test("is taken back on time though an earlier one is watched as well", async () => {
+    const supervisor = await acquaintedWith(["short"], 2, { short: 300 });
+    await supervisor.enqueue(...some(2, "short"));
+    await supervisor.advance(6);
+    await supervisor.enqueue(...some(2, "short"));
+
+    await supervisor.advance(4);
+    expect(supervisor.executor.revocations).toBe(1);
+    await supervisor.advance(6);
+
+    expect(supervisor.executor.revocations).toBe(2);
+  });
+
+  test("lets a task of which nothing is known run elsewhere, too", async () => {
+    const supervisor = await TestSupervisor.start({
+      threads: 2,
+      behave: ({ id }) => ({ durationMs: id === "endless" ? Infinity : 1 }),
+    });
+    // Two for each worker; one worker never comes to its second.
+    await supervisor.enqueue(aTask({ id: "endless" }), ...some(3, "greet"), ...some(5, "other"));
+
+    await supervisor.advance(50);
+
+    expect(supervisor.listener.outcomes).toHaveLength(8);
+  });
+
+  test("is not given again and again to workers that are all held", async () => {
+    const supervisor = await TestSupervisor.start({ threads: 2, behave: () => ({ durationMs: Infinity }) });
+    await supervisor.enqueue(...some(10, "greet"));
+
+    await supervisor.advance(10_000);
+
+    expect(supervisor.executor.batches.length).toBeLessThanOrEqual(4);
+    expect(supervisor.executor.starts).toHaveLength(2);
+  });
+});
+
+describe("an idle dispatcher", () => {
+  test("has no timer", async () => {
+    const supervisor = await TestSupervisor.start({ retention: { completedMs: 1e13, failedMs: 1e13, eventsMs: 1e13 } });
+    await supervisor.enqueue(...some(10, "greet"));
+    await supervisor.advance(1_000);
+
+    // Those of the sweeper and of asks are far away.
+    expect(supervisor.clock.next() ?? Infinity).toBeGreaterThan(1e11);
+  });
+});
