@@ -70,10 +70,13 @@ export class Connection {
     );
     this.#exited = new Promise((resolve) => {
       this.#worker.once("error", (cause) => this.#finish(new SupervisorLostError("thread crashed", { cause })));
-      this.#worker.once("exit", (code) => {
-        this.#finish(new SupervisorLostError(`thread ended with code ${code}`));
-        resolve();
-      });
+      // Its last answer may have come in the same turn, and is to be heard first.
+      this.#worker.once("exit", (code) =>
+        setImmediate(() => {
+          this.#finish(new SupervisorLostError(`thread ended with code ${code}`));
+          resolve();
+        }),
+      );
     });
     this.calls = this.#guardedCalls();
   }

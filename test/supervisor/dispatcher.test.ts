@@ -124,7 +124,6 @@ describe("a batch that is stuck", () => {
   test("is taken back 10 ms after it was given, and its rest runs elsewhere", async () => {
     // The first of the batch takes far longer than was learned.
     const supervisor = await acquaintedWith(["short"], 2);
-    const stuck = aTask({ name: "stuck" });
     const rest = some(20, "short");
     let isFirst = true;
     const { behave } = supervisor.executor;
@@ -133,7 +132,6 @@ describe("a batch that is stuck", () => {
       isFirst = false;
       return isStuck ? { durationMs: 500 } : behave(task);
     };
-    void stuck;
     await supervisor.enqueue(...rest);
 
     await supervisor.advance(9.9);

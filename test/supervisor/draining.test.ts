@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { StoreFullError } from "../../src/base/errors.ts";
 import type { DrainReport } from "../../src/supervisor/protocol.ts";
 import { aTask } from "../support/tasks.ts";
 import { birth, stateOf, TestSupervisor } from "./test-supervisor.ts";
@@ -96,7 +97,8 @@ describe("drain", () => {
 
   test("does not wait for parked tasks alone", async () => {
     const supervisor = await TestSupervisor.start({ latencyMs: 5 });
-    const drained = supervisor.enqueue(aTask({ name: "stranger" })).then(() => drain(supervisor));
+    await supervisor.enqueue(aTask({ name: "stranger" }));
+    const drained = drain(supervisor);
     await supervisor.advance(100);
 
     expect(await drained).toEqual({ ...nothing, parked: 1 });
@@ -132,7 +134,6 @@ describe("drain", () => {
   test("waits for ends that are kept because the disk is full", async () => {
     const supervisor = await TestSupervisor.start();
     await supervisor.enqueue(aTask());
-    const { StoreFullError } = await import("../../src/base/errors.ts");
     supervisor.storage.refuse = () => new StoreFullError("/store", 1, 2);
     const drained = drain(supervisor);
     await supervisor.advance(500);

@@ -72,6 +72,8 @@ export function pruneKey(at: EpochMs, n: number): Buffer {
   return key;
 }
 
+export const momentKey = (at: EpochMs): Buffer => numberKey(clampTime(at));
+
 export function numberKey(n: number): Buffer {
   const key = Buffer.allocUnsafe(6);
   key.writeUIntBE(n, 0, 6);

@@ -2,7 +2,7 @@ import { ClosedError } from "../../base/errors.ts";
 import { Committer } from "./committer.ts";
 import { openEnvironment, type Environment, type LmdbOptions } from "./environment.ts";
 import { decodeData, encodeData } from "./records.ts";
-import { dueAt, pruneKey, taskKey } from "./keys.ts";
+import { momentKey, taskKey } from "./keys.ts";
 import { openTable, type Table } from "./tables.ts";
 import type { KeptResult, ResultStorage } from "../storage.ts";
 
@@ -18,7 +18,6 @@ interface Opened {
 /** Results in a folder of their own. */
 export function lmdbResults(options: LmdbOptions): ResultStorage {
   let opened: Opened | undefined;
-  let number = 0;
 
   const store = (): Opened => {
     if (opened === undefined) throw new ClosedError("The storage of results");
@@ -28,7 +27,7 @@ export function lmdbResults(options: LmdbOptions): ResultStorage {
   const keep = ({ results, expiry }: Opened, { id, attempt, result, expiresAt }: KeptResult): void => {
     const key = keyOf(id, attempt);
     results.put(key, encodeData(result));
-    expiry.put(pruneKey(expiresAt, ++number), key);
+    expiry.put(Buffer.concat([momentKey(expiresAt), key]), key);
   };
 
   return {
@@ -36,7 +35,6 @@ export function lmdbResults(options: LmdbOptions): ResultStorage {
       const environment = await openEnvironment(options, owner, "omniq results", ["meta", "results", "expiry-index"]);
       const results = openTable(environment.root, "results");
       const expiry = openTable(environment.root, "expiry-index");
-      for (const key of expiry.getKeys({ reverse: true, limit: 1 })) number = key.readUIntBE(6, 6);
       const committer = new Committer({
         transact: environment.transact,
         ensureSpace: (bytes, addsWork) => environment.guard.check(bytes, !addsWork),
@@ -65,9 +63,9 @@ export function lmdbResults(options: LmdbOptions): ResultStorage {
         addsWork: false,
         check: () => undefined,
         apply: () => {
-          const over = [...expiry.getRange({ end: pruneKey(now + 1, 0), limit })];
+          const over = [...expiry.getRange({ end: momentKey(now + 1), limit })];
           for (const { key, value } of over) {
-            if (dueAt(key) <= now) results.remove(value);
+            results.remove(value);
             expiry.remove(key);
           }
           return over.length;

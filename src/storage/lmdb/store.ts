@@ -55,7 +55,6 @@ export class Store {
   readonly claims: Claims;
   readonly settings: StorageSettings;
   readonly place: Place;
-  #pruneNumber = 0;
   #toTell: TaskEvent[] = [];
   /** Keys of tasks that ended in this transaction, by the moment their records (or results) are forgotten. */
   #toPrune = new Map<EpochMs, { tasks: Buffer[]; results: Buffer[] }>();
@@ -66,9 +65,6 @@ export class Store {
     this.claims = parts.claims;
     this.settings = parts.settings;
     this.place = parts.place;
-    for (const key of this.tables.prune.getKeys({ reverse: true, limit: 1 })) {
-      this.#pruneNumber = Buffer.from(key).readUIntBE(6, 6);
-    }
   }
 
   // ------------------------------------------------------------------------------------------------------ reading
@@ -211,7 +207,7 @@ export class Store {
   putPrune(at: EpochMs, kind: PruneKind, keys: readonly Buffer[]): void {
     if (keys.length === 0) return;
     const value = Buffer.concat([Buffer.from([kind]), encodeKeys(keys)]);
-    this.tables.prune.put(pruneKey(at, ++this.#pruneNumber), value);
+    this.tables.prune.put(pruneKey(at, this.ledger.nextSequence()), value);
   }
 
   // ------------------------------------------------------------------------------------------------------ events
