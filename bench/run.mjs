@@ -37,6 +37,8 @@ const { values: options } = parseArgs({
 });
 
 const execute = promisify(execFile);
+/** A program that has not ended by then hangs. */
+const longestMs = 600_000;
 const stopping = new AbortController();
 
 /** The figures of one measurement, from as many fresh processes as it has steps. */

@@ -13,7 +13,6 @@ export type { Stats } from "./client/stats.ts";
 export type { Logger, OpenOptions } from "./config/open-options.ts";
 export type { DrainReport } from "./supervisor/protocol.ts";
 export { currentTask, type TaskContext } from "./task/context.ts";
-export { UnreadablePayloadError } from "./task/codec.ts";
 export {
   defineTask,
   task,

@@ -96,6 +96,14 @@ export class PayloadTooLargeError extends OmniqError {
   }
 }
 
+/** The bytes are not a payload of ours, or were damaged. */
+export class UnreadablePayloadError extends OmniqError {
+  readonly code = "UNREADABLE_PAYLOAD";
+  constructor(problem: string, options?: ErrorOptions) {
+    super(`A payload cannot be read: ${problem}.`, options);
+  }
+}
+
 // ------------------------------------------------------------------------------------------------- refusals
 
 /** The id exists, or the dedupe key belongs to an unfinished task. Nothing was stored. */

@@ -52,12 +52,18 @@ export class TaskHandle<out R = unknown> {
   /** The type of the result; there is no such property. */
   declare readonly [resultType]: R;
   readonly id: TaskId;
+  /**
+   * Resolves when the task is on disk: at once, but for durability `"relaxed"`. Then it rejects when the task could not
+   * be stored after all, and so do `result` and `wait`.
+   */
+  readonly flushed: Promise<void>;
   readonly #source: HandleSource;
   readonly #watched: Promise<ReceivedOutcome> | undefined;
 
   /** @internal */
-  constructor(id: TaskId, source: HandleSource, watched?: Promise<ReceivedOutcome>) {
+  constructor(id: TaskId, source: HandleSource, flushed = Promise.resolve(), watched?: Promise<ReceivedOutcome>) {
     this.id = id;
+    this.flushed = flushed;
     this.#source = source;
     this.#watched = watched;
   }
@@ -102,6 +108,7 @@ export class TaskHandle<out R = unknown> {
 
   async #ended({ timeout, signal }: WaitOptions): Promise<ReceivedOutcome> {
     signal?.throwIfAborted();
+    await this.flushed;
     if (this.#watched !== undefined && timeout === undefined && signal === undefined) return this.#watched;
     const { outcome, forget } = this.#source.outcome(this.id, false);
     if (timeout === undefined && signal === undefined) return outcome;

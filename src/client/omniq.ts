@@ -119,8 +119,8 @@ export class Omniq<M = any> {
     args: Args<HandlerOf<M, X>>,
     options?: O,
   ): Promise<Enqueued<O, TaskHandle<Result<HandlerOf<M, X>>>>> {
-    const id = await this.#submission.one(task, args, options);
-    return (id === undefined ? undefined : new TaskHandle(id, this.#handleSource)) as never;
+    const { ids, flushed } = await this.#submission.one(task, args, options);
+    return this.#handlesOf(ids, flushed)[0] as never;
   }
 
   /** Stores a task per item of `argsList`, all of them or none. As `enqueue`, with a handle per item, in order. */
@@ -129,8 +129,8 @@ export class Omniq<M = any> {
     argsList: readonly Args<HandlerOf<M, X>>[],
     options?: O,
   ): Promise<Enqueued<O, TaskHandle<Result<HandlerOf<M, X>>>>[]> {
-    const ids = await this.#submission.many(task, argsList, options);
-    return ids.map((id) => (id === undefined ? undefined : new TaskHandle(id, this.#handleSource))) as never;
+    const { ids, flushed } = await this.#submission.many(task, argsList, options);
+    return this.#handlesOf(ids, flushed) as never;
   }
 
   /** `enqueue` and `result()` in one. @throws as both. */
@@ -301,15 +301,20 @@ export class Omniq<M = any> {
 
   // -------------------------------------------------------------------------------------------------- inside
 
+  #handlesOf(ids: readonly (TaskId | undefined)[], flushed: Promise<void>): (TaskHandle | undefined)[] {
+    return ids.map((id) => (id === undefined ? undefined : new TaskHandle(id, this.#handleSource, flushed)));
+  }
+
   async #watchedEnqueue(task: unknown, args: unknown, options?: unknown): Promise<TaskHandle> {
     let watched: { readonly outcome: ReturnType<Outcomes["next"]>["outcome"]; readonly forget: () => void } | undefined;
     try {
-      const id = await this.#submission.one(task, args, options, (wanted) => {
+      const { ids, flushed } = await this.#submission.one(task, args, options, (wanted) => {
         watched = this.#outcomes.next(wanted, true);
         watched.outcome.catch(() => undefined);
       });
+      const [id] = ids;
       if (id === undefined) throw new InvalidArgumentError("options.onConflict", '"skip" leaves nothing to wait for.');
-      return new TaskHandle(id, this.#handleSource, watched?.outcome);
+      return new TaskHandle(id, this.#handleSource, flushed, watched?.outcome);
     } catch (error) {
       watched?.forget();
       throw error;
@@ -319,11 +324,13 @@ export class Omniq<M = any> {
   async #startAll(name: string, argsList: readonly (readonly unknown[])[]): Promise<readonly Promise<Outcome>[]> {
     let watched: ReturnType<Outcomes["next"]>[] = [];
     try {
-      const ids = await this.#submission.many(name, argsList, undefined, (wanted) => {
+      const { ids, flushed } = await this.#submission.many(name, argsList, undefined, (wanted) => {
         watched = wanted.map((id) => this.#outcomes.next(id, true));
         for (const { outcome } of watched) outcome.catch(() => undefined);
       });
-      return ids.map((id, index) => new TaskHandle(id ?? "", this.#handleSource, watched[index]?.outcome).wait());
+      return ids.map((id, index) =>
+        new TaskHandle(id ?? "", this.#handleSource, flushed, watched[index]?.outcome).wait(),
+      );
     } catch (error) {
       for (const { forget } of watched) forget();
       throw error;

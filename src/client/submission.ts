@@ -21,15 +21,27 @@ const stagedPart = 2_000;
 /** Parts on their way at a time: the next is encoded while the last is written. */
 const partsUnderWay = 3;
 
+/** What became of a call. */
+export interface Submitted {
+  /** The id of each task: its own, that of the task that has its dedupe key, or `undefined` for one that was skipped. */
+  readonly ids: readonly (TaskId | undefined)[];
+  /** Resolves when they are on disk; with durability `"relaxed"`, that may be later, and may be refused then. */
+  readonly flushed: Promise<void>;
+}
+
+const flushed = Promise.resolve();
+
 /** Turns calls into tasks on their way to the supervisor. Everything is checked before anything is sent. */
 export class Submission {
   readonly #connection: Connection;
   readonly #limits: { readonly maxBytes: number };
   readonly #defaults: ReadonlyMap<string, TaskDefaults>;
+  readonly #durability: "sync" | "relaxed";
 
   constructor(connection: Connection, catalogue: readonly CatalogueEntry[], options: ResolvedOptions) {
     this.#connection = connection;
     this.#limits = { maxBytes: options.maxPayloadBytes };
+    this.#durability = options.durability;
     this.#defaults = new Map(
       catalogue.map(({ name, options: definition }) => [name, prepareTaskDefaults(name, definition, options.queues)]),
     );
@@ -45,35 +57,31 @@ export class Submission {
     return this.#defaultsOf(task).name;
   }
 
-  /**
-   * Stores one task; gives its id, that of the task that has its dedupe key already, or `undefined` when it was
-   * skipped. `watch` is told the id before the task is sent.
-   */
-  async one(task: unknown, args: unknown, options: unknown, watch?: (id: TaskId) => void): Promise<TaskId | undefined> {
+  /** Stores one task. `watch` is told the id before the task is sent. */
+  async one(task: unknown, args: unknown, options: unknown, watch?: (id: TaskId) => void): Promise<Submitted> {
     const { resolved, payload } = this.#prepare(task, args, options);
     const id = resolved.id ?? newId();
     watch?.(id);
-    const ids = await this.#send(resolved, [id], [payload], watch !== undefined);
-    return ids[0];
+    return this.#send(resolved, [id], [payload], watch !== undefined);
   }
 
-  /** Stores tasks of one name, all or none; gives an id per task, as `one` does. */
+  /** Stores tasks of one name, all or none. */
   async many(
     task: unknown,
     argsList: unknown,
     options: unknown,
     watch?: (ids: readonly TaskId[]) => void,
-  ): Promise<readonly (TaskId | undefined)[]> {
+  ): Promise<Submitted> {
     const defaults = this.#defaultsOf(task);
     const resolved = resolveTaskOptions(options, defaults, systemClock.now());
     if (resolved.id !== undefined)
       throw new InvalidArgumentError("options.id", "is one id for many tasks. Enqueue them one by one.");
     if (!Array.isArray(argsList)) throw new InvalidArgumentError("argsList", "is not an array of argument lists.");
     const isStaged = argsList.length > largestTransaction && resolved.request.dedupeKey === undefined;
-    if (isStaged) return this.#staged(argsList, resolved);
+    if (isStaged) return { ids: await this.#staged(argsList, resolved), flushed };
     const payloads = argsList.map((args: unknown, index) => this.#encode(args, `args[${index}]`));
     const ids = newIds(payloads.length);
-    if (ids.length === 0) return [];
+    if (ids.length === 0) return { ids, flushed };
     watch?.(ids);
     return this.#send(resolved, ids, payloads, watch !== undefined);
   }
@@ -102,19 +110,28 @@ export class Submission {
   }
 
   async #send(
-    { request, onConflict, onFull = "error" }: ResolvedTaskOptions,
+    resolved: ResolvedTaskOptions,
     ids: readonly TaskId[],
     payloads: readonly Payload[],
     isWatched: boolean,
-  ): Promise<readonly (TaskId | undefined)[]> {
+  ): Promise<Submitted> {
+    const { request, onConflict, onFull = "error" } = resolved;
     const batch = batchOf(request, ids, payloads);
-    const stored = await this.#connection.store({
+    const stored = this.#connection.store({
       type: "enqueue",
       batch: onConflict === undefined ? batch : { ...batch, onConflict },
       onFull,
       isWatched,
     });
-    return stored ?? ids;
+    if (!this.#isAnsweredEarly(resolved)) return { ids: (await stored) ?? ids, flushed };
+    const onDisk = stored.then(() => undefined);
+    onDisk.catch(() => undefined);
+    return { ids, flushed: onDisk };
+  }
+
+  /** Only where the answer is known beforehand: not while an id or key may turn out to be taken. */
+  #isAnsweredEarly({ durability = this.#durability, id, onFull, request }: ResolvedTaskOptions): boolean {
+    return durability === "relaxed" && id === undefined && request.dedupeKey === undefined && onFull !== "wait";
   }
 
   /** Hidden parts in bounded transactions; the last step makes them appear. What fails half way is forgotten. */

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../base/clock.ts";
 import { toMs, type Duration } from "../base/duration.ts";
-import { CancelledError, UnknownTaskError } from "../base/errors.ts";
-import { decode, encodePooled, UnreadablePayloadError } from "../task/codec.ts";
+import { CancelledError, UnknownTaskError, UnreadablePayloadError } from "../base/errors.ts";
+import { decode, encodePooled } from "../task/codec.ts";
 import { currentTask, runInContext, type TaskContext } from "../task/context.ts";
 import { toTaskError } from "../task/task-error.ts";
 import type { Metadata, Payload, TaskError, TaskId } from "../task/task.ts";
@@ -179,9 +179,11 @@ class Context implements TaskContext {
   get cancelled(): boolean {
     return this.#attempt.stopped !== undefined;
   }
-  throwIfCancelled(): void {
+
+  // Bound: people take it out of the context.
+  readonly throwIfCancelled = (): void => {
     if (this.#attempt.stopped !== undefined) throw this.#attempt.stopped;
-  }
+  };
 }
 
 function readArgs(payload: Payload): readonly unknown[] {

@@ -15,6 +15,7 @@ import { Thread, type ThreadObserver, type Work } from "./thread.ts";
 import type { BatchMessage, Greeting, ThreadData, ValidateAnswer, ValidateMessage } from "./thread-protocol.ts";
 
 export interface ThreadOptions {
+  /** With 0, there is one that only loads the modules and checks arguments. */
   readonly threads: number;
   /** The task modules, as file URLs. Nothing else is ever imported. */
   readonly modules: readonly string[];
@@ -41,6 +42,7 @@ const longestTimer = 2 ** 31 - 1;
 class ThreadExecutor implements Executor, ThreadObserver {
   readonly slots: number;
   readonly #options: ThreadOptions;
+  readonly #poolSize: number;
   readonly #memory: SharedArrayBuffer;
   readonly #freeSlots: number[];
   readonly #slots: readonly Slot[];
@@ -56,6 +58,7 @@ class ThreadExecutor implements Executor, ThreadObserver {
 
   constructor(options: ThreadOptions) {
     this.#options = options;
+    this.#poolSize = Math.max(1, options.threads);
     this.slots = options.threads * batchesPerThread;
     this.#memory = new SharedArrayBuffer(slotBytes(this.slots));
     this.#slots = Array.from({ length: this.slots }, (_, number) => new Slot(this.#memory, number));
@@ -136,7 +139,7 @@ class ThreadExecutor implements Executor, ThreadObserver {
 
   async #load(): Promise<Catalogue> {
     await new Promise<void>((resolve) => {
-      this.#onGreeting = () => void (this.#threads.size === this.#options.threads && resolve());
+      this.#onGreeting = () => void (this.#threads.size === this.#poolSize && resolve());
     });
     const [first, ...others] = this.#threads.values();
     const catalogue = await (first as Thread).load();
@@ -161,13 +164,13 @@ class ThreadExecutor implements Executor, ThreadObserver {
   }
 
   #createPool(): Piscina {
-    const { threads, modules, maxResultBytes, resourceLimits } = this.#options;
+    const { modules, maxResultBytes, resourceLimits } = this.#options;
     const workerData: ThreadData = { modules, maxResultBytes, memory: this.#memory, token: this.#token };
     const pool = new Piscina({
       filename: fileURLToPath(new URL("./thread.entry.js", import.meta.url)),
       name: "runBatch",
-      minThreads: threads,
-      maxThreads: threads,
+      minThreads: this.#poolSize,
+      maxThreads: this.#poolSize,
       idleTimeout: Number.POSITIVE_INFINITY,
       concurrentTasksPerWorker: batchesPerThread,
       atomics: "async",

@@ -1,5 +1,5 @@
 import { Packr, RESERVE_START_SPACE } from "msgpackr";
-import { NotSerializableError, OmniqError, PayloadTooLargeError } from "../base/errors.ts";
+import { NotSerializableError, PayloadTooLargeError, UnreadablePayloadError } from "../base/errors.ts";
 import { isPlain } from "./plain.ts";
 import type { Payload } from "./task.ts";
 import { fromTree } from "./from-tree.ts";
@@ -32,14 +32,6 @@ const packr = new Packr({
 export interface PayloadLimits {
   /** The largest payload, in bytes. */
   readonly maxBytes: number;
-}
-
-/** The bytes are not a payload of ours, or were damaged. */
-export class UnreadablePayloadError extends OmniqError {
-  readonly code = "UNREADABLE_PAYLOAD";
-  constructor(problem: string, options?: ErrorOptions) {
-    super(`A payload cannot be read: ${problem}.`, options);
-  }
 }
 
 /**

@@ -17,9 +17,20 @@ const runtime = shared({ events: "all" });
 test("A01: tasks are submitted one by one, by the dozen and as a map", async () => {
   const omniq = runtime();
   const one = await omniq.enqueue("add", [1, 2]);
-  const dozen = await omniq.enqueueMany("add", Array.from({ length: 12 }, (_, n) => [n, n] as const));
+  const dozen = await omniq.enqueueMany(
+    "add",
+    Array.from({ length: 12 }, (_, n) => [n, n] as const),
+  );
   const mapped: number[] = [];
-  for await (const { index, input, value } of omniq.map("add", [[1, 1], [2, 2], [3, 3]] as const, { ordered: true })) {
+  for await (const { index, input, value } of omniq.map(
+    "add",
+    [
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ] as const,
+    { ordered: true },
+  )) {
     expect(input).toEqual([index + 1, index + 1]);
     if (value !== undefined) mapped.push(value);
   }
@@ -59,8 +70,16 @@ test("A01: queues, events, dead letters and counters are at hand", async () => {
   await failed.wait();
 
   expect((await omniq.queues.list()).map(({ name }) => name)).toContain("A01-more");
-  expect(await omniq.queues.get("A01-more").stats()).toMatchObject({ name: "A01-more", paused: false, states: { failed: 1 } });
-  expect((await omniq.events.query({ queue: "A01-more" })).map(({ type }) => type)).toEqual(["enqueued", "started", "failed"]);
+  expect(await omniq.queues.get("A01-more").stats()).toMatchObject({
+    name: "A01-more",
+    paused: false,
+    states: { failed: 1 },
+  });
+  expect((await omniq.events.query({ queue: "A01-more" })).map(({ type }) => type)).toEqual([
+    "enqueued",
+    "started",
+    "failed",
+  ]);
   expect((await omniq.deadLetters.list({ queue: "A01-more" })).tasks.map(({ id }) => id)).toEqual([failed.id]);
   expect((await omniq.stats()).queues["A01-more"]).toMatchObject({ failed: 1 });
   expect(omniq.taskNames).toContain("giveUp");
@@ -91,7 +110,8 @@ test("A01: a map ends with the first item that fails, or yields its error", asyn
     for await (const _ of omniq.map("giveUp", inputs));
   });
   const errors: unknown[] = [];
-  for await (const { error } of omniq.map("giveUp", inputs, { onError: "yield", ordered: true })) errors.push(error?.cause);
+  for await (const { error } of omniq.map("giveUp", inputs, { onError: "yield", ordered: true }))
+    errors.push(error?.cause);
 
   expect(ended).toMatchObject({ code: "TASK_FAILED" });
   expect(errors).toMatchObject([{ message: "a" }, { message: "b" }]);
@@ -115,7 +135,11 @@ test("A01: a map with keys that is repeated takes the results that are there", a
 test("A03: a runtime is closed at the end of its block", async () => {
   let leaked: Omniq;
   {
-    await using omniq = await Omniq.open<typeof journeyTasks>({ tasks: fixture("tasks.ts"), storage: "memory:", executors: { threads: 1 } });
+    await using omniq = await Omniq.open<typeof journeyTasks>({
+      tasks: fixture("tasks.ts"),
+      storage: "memory:",
+      executors: { threads: 1 },
+    });
     leaked = omniq;
     expect(await omniq.run("add", [1, 2])).toBe(3);
   }
@@ -164,14 +188,26 @@ test("A04: a definition is still the function it was made of", () => {
 
 test("A04: a definition gives the options of its tasks, and a call stands over them", async () => {
   const omniq = runtime();
-  const [plain, called] = [await omniq.enqueue(eager, []), await omniq.enqueue("eager", [], { priority: 1, tags: ["called"] })];
+  const [plain, called] = [
+    await omniq.enqueue(eager, []),
+    await omniq.enqueue("eager", [], { priority: 1, tags: ["called"] }),
+  ];
 
-  expect(await plain.record()).toMatchObject({ priority: 5, maxRetries: 4, tags: ["defined"], metadata: { from: "definition" } });
+  expect(await plain.record()).toMatchObject({
+    priority: 5,
+    maxRetries: 4,
+    tags: ["defined"],
+    metadata: { from: "definition" },
+  });
   expect(await called.record()).toMatchObject({ priority: 1, maxRetries: 4, tags: ["called"] });
 });
 
 test("A04: static methods marked with @task are tasks", async () => {
-  const omniq = await Omniq.open<typeof decorated>({ tasks: fixture("decorated.ts"), storage: "memory:", executors: { threads: 1 } });
+  const omniq = await Omniq.open<typeof decorated>({
+    tasks: fixture("decorated.ts"),
+    storage: "memory:",
+    executors: { threads: 1 },
+  });
   const untyped: Omniq = omniq;
 
   expect(omniq.taskNames.toSorted()).toEqual(["Mail.send", "mail-all"]);
@@ -220,7 +256,10 @@ test("A05: a strict project compiles against the package, its declarations check
   expect(await compile()).toBe("");
 
   // And it would have been noticed.
-  writeFileSync(join(folder, "main.ts"), `${readFileSync(join(folder, "main.ts"), "utf8")}\nawait omniq.run("resize", [1, 2]);\n`);
+  writeFileSync(
+    join(folder, "main.ts"),
+    `${readFileSync(join(folder, "main.ts"), "utf8")}\nawait omniq.run("resize", [1, 2]);\n`,
+  );
   expect(await compile()).toContain("TS2322");
 });
 
@@ -231,7 +270,13 @@ describe("A06", () => {
   const page = readFileSync(join(root, "docs/reference/errors.md"), "utf8");
   /** Makes an error of any class, whatever it is made from. */
   const make = (Class: new (...args: never[]) => omniqModule.OmniqError) => {
-    const anything = { delay: 1, reason: "r", [Symbol.iterator]: () => [][Symbol.iterator](), join: () => "", map: () => [] };
+    const anything = {
+      delay: 1,
+      reason: "r",
+      [Symbol.iterator]: () => [][Symbol.iterator](),
+      join: () => "",
+      map: () => [],
+    };
     return new Class(...([anything, anything, anything] as never[]));
   };
 
@@ -289,7 +334,9 @@ test("A07: a logger is told of trouble, with fields and a message", async () => 
   expect(await program.ended).toEqual({ code: 0, signal: null });
   const [logged] = program.said as [{ level: string; fields: string[]; message: string }[]];
   expect(logged.length).toBeGreaterThan(0);
-  expect(logged.find(({ level, fields }) => level === "warn" && fields.includes("taskId"))?.message).toMatch(/thrown outside/);
+  expect(logged.find(({ level, fields }) => level === "warn" && fields.includes("taskId"))?.message).toMatch(
+    /thrown outside/,
+  );
 });
 
 test("A07: the runtime goes on after what it logged", async () => {

@@ -41,7 +41,11 @@ describe("names of tasks", () => {
       async () => {
         for await (const _ of untyped().map("nope", [[]]));
       },
-      () => runtime().enqueue(defineTask("nope", () => 1), []),
+      () =>
+        runtime().enqueue(
+          defineTask("nope", () => 1),
+          [],
+        ),
     ];
     for (const call of calls) expect(await refused(call)).toMatchObject({ code: "UNKNOWN_TASK" });
   });
@@ -62,17 +66,29 @@ describe("names of tasks", () => {
     expect(error).toMatchObject({ name: "NotATaskError", code: "NOT_A_TASK" });
   });
 
-  test.each(["__proto__", "constructor", "toString", "node:child_process", "fs", "../x", "../fixtures/journeys/few.mjs", "/etc/passwd", "", "a\u0000b", "x".repeat(10_000)])(
-    "the hostile name %j is refused and loads nothing",
-    async (name) => {
-      expect(await refused(() => untyped().enqueue(name, ["id"]))).toMatchObject({ code: "UNKNOWN_TASK" });
-    },
-  );
+  test.each([
+    "__proto__",
+    "constructor",
+    "toString",
+    "node:child_process",
+    "fs",
+    "../x",
+    "../fixtures/journeys/few.mjs",
+    "/etc/passwd",
+    "",
+    "a\u0000b",
+    "x".repeat(10_000),
+  ])("the hostile name %j is refused and loads nothing", async (name) => {
+    expect(await refused(() => untyped().enqueue(name, ["id"]))).toMatchObject({ code: "UNKNOWN_TASK" });
+  });
 
   test("a name that is the URL of a module loads nothing", async () => {
     const folder = aPlace();
     const file = `${folder}/evil.mjs`;
-    writeFileSync(file, `import { appendFileSync } from "node:fs"; appendFileSync(${JSON.stringify(`${folder}/loaded`)}, "yes\\n"); export const evil = () => 1;`);
+    writeFileSync(
+      file,
+      `import { appendFileSync } from "node:fs"; appendFileSync(${JSON.stringify(`${folder}/loaded`)}, "yes\\n"); export const evil = () => 1;`,
+    );
 
     for (const name of [pathToFileURL(file).href, file, "file:///etc/passwd", `data:text/javascript,throw 1`]) {
       expect(await refused(() => untyped().enqueue(name, []))).toMatchObject({ code: "UNKNOWN_TASK" });
@@ -86,7 +102,9 @@ describe("names of tasks", () => {
     const queue = "__proto__";
     const names = ["__proto__", "constructor", "toString"];
 
-    expect(await Promise.all(names.map((name) => omniq.run(name, [], { queue, id: `${name}-id`, tags: ["constructor"] })))).toEqual(["mine", "mine", "mine"]);
+    expect(
+      await Promise.all(names.map((name) => omniq.run(name, [], { queue, id: `${name}-id`, tags: ["constructor"] }))),
+    ).toEqual(["mine", "mine", "mine"]);
     expect(await omniq.count({ queue, tags: ["constructor"] })).toBe(3);
     expect((await omniq.stats()).queues[queue]).toMatchObject({ completed: 3 });
     expect((await omniq.queues.list()).map(({ name }) => name)).toContain("__proto__");
@@ -96,7 +114,8 @@ describe("names of tasks", () => {
 });
 
 describe("task modules", () => {
-  const opening = (tasks: unknown) => () => Omniq.open({ tasks: tasks as URL, storage: "memory:", executors: { threads: 2 } });
+  const opening = (tasks: unknown) => () =>
+    Omniq.open({ tasks: tasks as URL, storage: "memory:", executors: { threads: 2 } });
 
   test.each([
     ["throws.mjs", "cannot start"],
@@ -111,18 +130,23 @@ describe("task modules", () => {
     expect(error.message).toContain(problem);
   });
 
-  test.each([".mjs", ".ts"])("a module with a syntax error (%s) cannot be used, and the error names the file", async (ending) => {
-    const file = `${aPlace()}/broken${ending}`;
-    writeFileSync(file, "export const broken = (\n");
+  test.each([".mjs", ".ts"])(
+    "a module with a syntax error (%s) cannot be used, and the error names the file",
+    async (ending) => {
+      const file = `${aPlace()}/broken${ending}`;
+      writeFileSync(file, "export const broken = (\n");
 
-    const error = await errorOf(opening(file));
+      const error = await errorOf(opening(file));
 
-    expect(error).toMatchObject({ code: "TASK_MODULE" });
-    expect(error.message).toContain(file);
-  });
+      expect(error).toMatchObject({ code: "TASK_MODULE" });
+      expect(error.message).toContain(file);
+    },
+  );
 
   test("a good module beside a bad one does not help", async () => {
-    expect(await errorOf(opening([fixture("few.mjs"), fixture("bad/throws.mjs")]))).toMatchObject({ code: "TASK_MODULE" });
+    expect(await errorOf(opening([fixture("few.mjs"), fixture("bad/throws.mjs")]))).toMatchObject({
+      code: "TASK_MODULE",
+    });
   });
 
   test("two tasks of one name are refused, and the error names both files", async () => {
@@ -133,7 +157,11 @@ describe("task modules", () => {
   });
 
   test("a module that is listed twice is loaded once", async () => {
-    const omniq = await Omniq.open({ tasks: [fixture("few.mjs"), fixture("few.mjs")], storage: "memory:", executors: { threads: 1 } });
+    const omniq = await Omniq.open({
+      tasks: [fixture("few.mjs"), fixture("few.mjs")],
+      storage: "memory:",
+      executors: { threads: 1 },
+    });
 
     expect(omniq.taskNames).toEqual(["one"]);
     await omniq.close();
@@ -147,12 +175,18 @@ describe("task modules", () => {
     expect(error.message).toContain("wrong");
   });
 
-  test.each([["https://example.org/tasks.mjs"], ["node:fs"], ["data:text/javascript,export const x = () => 1"], [1], [null], [""], [undefined], [["./a.mjs", 2]]])(
-    "%j is not a module",
-    async (tasks) => {
-      expect(await errorOf(opening(tasks))).toMatchObject({ code: "INVALID_ARGUMENT" });
-    },
-  );
+  test.each([
+    ["https://example.org/tasks.mjs"],
+    ["node:fs"],
+    ["data:text/javascript,export const x = () => 1"],
+    [1],
+    [null],
+    [""],
+    [undefined],
+    [["./a.mjs", 2]],
+  ])("%j is not a module", async (tasks) => {
+    expect(await errorOf(opening(tasks))).toMatchObject({ code: "INVALID_ARGUMENT" });
+  });
 
   test("a store is left free when the modules do not load", async () => {
     const storage = aPlace();
@@ -191,7 +225,10 @@ describe("options of a task", () => {
     ["runAt", [new Date(Number.NaN), Number.NaN, 1e300, "tomorrow", {}]],
     ["schedule", [{}, { type: "cron" }, at, 5, { type: "at", at: Number.NaN }]],
     ["tags", ["one", [1], [""], ["x".repeat(201)], Array.from({ length: 33 }, (_, n) => `t${n}`), {}]],
-    ["metadata", [1, [], { f: () => 1 }, { at: new Date() }, { big: 1n }, { nan: Number.NaN }, { text: "x".repeat(20_000) }]],
+    [
+      "metadata",
+      [1, [], { f: () => 1 }, { at: new Date() }, { big: 1n }, { nan: Number.NaN }, { text: "x".repeat(20_000) }],
+    ],
     ["id", ["", 1, "x".repeat(201), "a\nb", "\u0000", {}, "ä".repeat(101)]],
     ["queue", ["", 1, "x".repeat(201), "a\tb", "\u007f", {}]],
     ["dedupeKey", ["", 1, "x".repeat(201), "a\rb"]],
@@ -219,16 +256,31 @@ describe("options of a task", () => {
       { runAt: 1, schedule: at(new Date()) },
       { retryDelay: 1, backoff: { delay: 2 } },
     ]) {
-      expect(await refused(() => runtime().enqueue("add", [1, 2], options))).toMatchObject({ code: "INVALID_ARGUMENT" });
+      expect(await refused(() => runtime().enqueue("add", [1, 2], options))).toMatchObject({
+        code: "INVALID_ARGUMENT",
+      });
     }
   });
 
   test.each([[null], ["fast"], [5], [[]], [new Map()]])("%j is not an object of options", async (options) => {
-    expect(await refused(() => untyped().enqueue("add", [1, 2], options as never))).toMatchObject({ code: "INVALID_ARGUMENT" });
+    expect(await refused(() => untyped().enqueue("add", [1, 2], options as never))).toMatchObject({
+      code: "INVALID_ARGUMENT",
+    });
   });
 
   test("one id for many tasks is refused", async () => {
-    expect(await refused(() => runtime().enqueueMany("add", [[1, 2], [3, 4]], { id: "one" }))).toMatchObject({ code: "INVALID_ARGUMENT", path: "options.id" });
+    expect(
+      await refused(() =>
+        runtime().enqueueMany(
+          "add",
+          [
+            [1, 2],
+            [3, 4],
+          ],
+          { id: "one" },
+        ),
+      ),
+    ).toMatchObject({ code: "INVALID_ARGUMENT", path: "options.id" });
   });
 });
 
@@ -246,7 +298,18 @@ describe("arguments", () => {
     ["a weak map", [new WeakMap()], "args[0]"],
     ["a function in a map", [new Map([["key", () => 1]])], 'args[0].get("key")'],
     ["a handle", [{ toString: () => "x" }], "args[0].toString"],
-    ["a getter that throws", [Object.defineProperty({}, "bad", { enumerable: true, get: () => { throw new Error("no"); } })], "args[0].bad"],
+    [
+      "a getter that throws",
+      [
+        Object.defineProperty({}, "bad", {
+          enumerable: true,
+          get: () => {
+            throw new Error("no");
+          },
+        }),
+      ],
+      "args[0].bad",
+    ],
   ])("%s is refused, and the error says where", async (_what, args, path) => {
     const error = await refused(() => untyped().enqueue("echo", args));
 
@@ -254,12 +317,20 @@ describe("arguments", () => {
     expect(error.message).toContain(path);
   });
 
-  test.each([[undefined], [null], ["ab"], [1], [{}], [new Set([1])], [{ length: 1, 0: "x" }]])("%j is not a list of arguments", async (args) => {
-    expect(await refused(() => untyped().enqueue("echo", args as never))).toMatchObject({ code: "INVALID_ARGUMENT", path: "args" });
-  });
+  test.each([[undefined], [null], ["ab"], [1], [{}], [new Set([1])], [{ length: 1, 0: "x" }]])(
+    "%j is not a list of arguments",
+    async (args) => {
+      expect(await refused(() => untyped().enqueue("echo", args as never))).toMatchObject({
+        code: "INVALID_ARGUMENT",
+        path: "args",
+      });
+    },
+  );
 
   test.each([[undefined], ["ab"], [{}], [[[1], 2]]])("%j is not a list of lists of arguments", async (argsList) => {
-    expect(await refused(() => untyped().enqueueMany("echo", argsList as never))).toMatchObject({ code: "INVALID_ARGUMENT" });
+    expect(await refused(() => untyped().enqueueMany("echo", argsList as never))).toMatchObject({
+      code: "INVALID_ARGUMENT",
+    });
   });
 
   test.each([
@@ -292,7 +363,9 @@ describe("arguments", () => {
   });
 
   test("of many, one that the schema refuses is enough", async () => {
-    expect(await refused(() => untyped().enqueueMany("checked", [["a"], [""], ["c"]]))).toMatchObject({ code: "INVALID_INPUT" });
+    expect(await refused(() => untyped().enqueueMany("checked", [["a"], [""], ["c"]]))).toMatchObject({
+      code: "INVALID_INPUT",
+    });
   });
 
   test("what the schema of the task accepts arrives as the schema gives it", async () => {
@@ -432,14 +505,19 @@ describe("options of open", () => {
     [{ queues: { q: { maxSize: Number.NaN } } }, "INVALID_ARGUMENT", "queues.q.maxSize"],
     [{ instanceId: "x".repeat(201) }, "INVALID_ARGUMENT", "instanceId"],
   ])("%j are refused", async (options, code, part) => {
-    const error = await errorOf(() => Omniq.open({ tasks: fixture("few.mjs"), storage: "memory:", ...options } as never));
+    const error = await errorOf(() =>
+      Omniq.open({ tasks: fixture("few.mjs"), storage: "memory:", ...options } as never),
+    );
 
     expect(error).toMatchObject({ code });
     expect(error.message).toContain(part);
   });
 
   test("no options are too few", async () => {
-    expect(await errorOf(() => Omniq.open({} as never))).toMatchObject({ code: "INVALID_ARGUMENT", path: "options.tasks" });
+    expect(await errorOf(() => Omniq.open({} as never))).toMatchObject({
+      code: "INVALID_ARGUMENT",
+      path: "options.tasks",
+    });
     expect(await errorOf(() => Omniq.open(undefined as never))).toMatchObject({ code: "INVALID_ARGUMENT" });
   });
 });

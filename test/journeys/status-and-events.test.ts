@@ -103,7 +103,9 @@ test("S01: no task ever makes a move that is not in the table", async () => {
 test("S01: tasks that expire before their time to start expire once", async () => {
   const omniq = runtime();
   const queue = "S01-once";
-  const handles = await Promise.all(Array.from({ length: 20 }, () => omniq.enqueue("nothing", [], { queue, ttl: 20, delay: 21 })));
+  const handles = await Promise.all(
+    Array.from({ length: 20 }, () => omniq.enqueue("nothing", [], { queue, ttl: 20, delay: 21 })),
+  );
   // A busy supervisor finds both moments past at once.
   await Promise.all(Array.from({ length: 300 }, () => omniq.enqueue("add", [1, 2])));
 

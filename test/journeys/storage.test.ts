@@ -31,8 +31,12 @@ test(
     expect(acknowledged.filter((id) => states.get(id) !== "completed")).toEqual([]);
     expect([...states.values()].filter((state) => state !== "completed")).toEqual([]);
     const ends = new Map<string, number>();
-    for (let after: number | undefined, isMore = true; isMore; ) {
-      const page = await omniq.events.query({ type: ["completed", "failed", "cancelled", "expired"], after, limit: 1_000 });
+    for (let after: number | undefined, isMore = true; isMore;) {
+      const page = await omniq.events.query({
+        type: ["completed", "failed", "cancelled", "expired"],
+        after,
+        limit: 1_000,
+      });
       for (const { taskId } of page) ends.set(taskId, (ends.get(taskId) ?? 0) + 1);
       after = page.at(-1)?.sequence;
       isMore = page.length === 1_000;
@@ -62,7 +66,9 @@ test("B01: everything about a task is the same after a restart", async () => {
 
   expect(await Promise.all(ids.map((id) => second.get(id)))).toEqual(before);
   expect(await second.result(done.id)).toBe(3);
-  expect(await errorOf(() => second.result(failed.id))).toMatchObject({ cause: { name: "NonRetryable", message: "x" } });
+  expect(await errorOf(() => second.result(failed.id))).toMatchObject({
+    cause: { name: "NonRetryable", message: "x" },
+  });
   expect(await errorOf(() => second.enqueue("echo", [], { queue: "q", dedupeKey: "once" }))).toMatchObject({
     code: "DUPLICATE_TASK",
     existingId: waiting.id,
@@ -153,7 +159,11 @@ test("B09: events in memory are gone after a restart, and tasks are not", async 
   const first = await open({ storage, events: "all" });
   const handle = await first.enqueue("add", [1, 2]);
   await handle.result();
-  expect((await first.events.query({ taskId: handle.id })).map(({ type }) => type)).toEqual(["enqueued", "started", "completed"]);
+  expect((await first.events.query({ taskId: handle.id })).map(({ type }) => type)).toEqual([
+    "enqueued",
+    "started",
+    "completed",
+  ]);
   await first.close();
 
   const second = await open({ storage, events: "all" });
@@ -183,7 +193,12 @@ test("a task whose name is gone is parked and shown, holds up nothing, and runs 
   const { id } = await first.enqueue("add", [1, 2], { priority: 10 });
   await first.close();
 
-  const other = await Omniq.open({ tasks: fixture("few.mjs"), storage, executors: { threads: 1 }, queues: { default: { paused: false } } });
+  const other = await Omniq.open({
+    tasks: fixture("few.mjs"),
+    storage,
+    executors: { threads: 1 },
+    queues: { default: { paused: false } },
+  });
   expect((await other.drain({ timeout: "50s" })).parked).toBe(1);
   expect(await other.get(id)).toMatchObject({ state: "ready", parked: true, attempt: 0 });
   expect((await other.stats()).parked).toBe(1);

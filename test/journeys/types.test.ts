@@ -52,7 +52,14 @@ test("a definition without parameters takes an empty list, and one with some tak
 
 test("a map gives the types of its items", async () => {
   const sums: number[] = [];
-  for await (const item of runtime().map("add", [[1, 2], [3, 4]] as const, { ordered: true })) {
+  for await (const item of runtime().map(
+    "add",
+    [
+      [1, 2],
+      [3, 4],
+    ] as const,
+    { ordered: true },
+  )) {
     expectTypeOf(item.index).toEqualTypeOf<number>();
     if (item.error !== undefined) continue;
     expectTypeOf(item.value).toEqualTypeOf<number>();
@@ -86,7 +93,11 @@ test("names and arguments that do not fit do not compile", () => {
     // @ts-expect-error -- not a list
     () => omniq.enqueue("add", 1),
     // @ts-expect-error -- one of them is wrong
-    () => omniq.enqueueMany("add", [[1, 2], [3, "4"]]),
+    () =>
+      omniq.enqueueMany("add", [
+        [1, 2],
+        [3, "4"],
+      ]),
     // @ts-expect-error -- no such task
     () => omniq.map("ad", [[1, 2]]),
     // @ts-expect-error -- wrong arguments

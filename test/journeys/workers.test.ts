@@ -28,7 +28,9 @@ test.each([
   mkdirSync(folder);
 
   // Each ends only when all three have started.
-  const handles = await Promise.all(["a", "b", "c"].map((who) => omniq.enqueue(name, [folder, who, 3], { timeout: "40s" })));
+  const handles = await Promise.all(
+    ["a", "b", "c"].map((who) => omniq.enqueue(name, [folder, who, 3], { timeout: "40s" })),
+  );
 
   expect(await Promise.all(handles.map((handle) => handle.result()))).toEqual(["a", "b", "c"]);
 });
@@ -58,7 +60,9 @@ test("W05: the task is known to both, in what they call and await", async () => 
   const omniq = runtime();
   const handles = await omniq.enqueueMany("context", [[], []], { tags: ["W05"] });
 
-  expect(await Promise.all(handles.map((handle) => handle.result()))).toMatchObject(handles.map(({ id }) => ({ id, tags: ["W05"] })));
+  expect(await Promise.all(handles.map((handle) => handle.result()))).toMatchObject(
+    handles.map(({ id }) => ({ id, tags: ["W05"] })),
+  );
 });
 
 test("W08: SIGTERM under load loses nothing and ends nothing twice", async () => {
@@ -119,7 +123,11 @@ test("W08: what runs may finish while the runtime closes, and starts nothing mor
   const gate = new Gate();
   const running = await first.enqueue("passDeaf", [gate.folder]);
   await gate.arrival("someone");
-  const later = await first.enqueueMany("nothing", Array.from({ length: 500 }, () => [] as const), { delay: 1 });
+  const later = await first.enqueueMany(
+    "nothing",
+    Array.from({ length: 500 }, () => [] as const),
+    { delay: 1 },
+  );
   const closing = first.close({ drain: "50s" });
   gate.open();
   await closing;
@@ -128,7 +136,9 @@ test("W08: what runs may finish while the runtime closes, and starts nothing mor
 
   expect(await second.get(running.id)).toMatchObject({ state: "completed", attempt: 1, interruptions: 0 });
   const records = await Promise.all(later.map(({ id }) => second.get(id)));
-  expect(records.filter((record) => record === undefined || record.state === "failed" || record.interruptions > 0)).toEqual([]);
+  expect(
+    records.filter((record) => record === undefined || record.state === "failed" || record.interruptions > 0),
+  ).toEqual([]);
 });
 
 test("W08: a runtime that is closed says so to everyone", async () => {
@@ -181,10 +191,18 @@ test("opening a store with work in it runs each of its tasks once", async () => 
   const storage = aPlace();
   const runs = `${aPlace()}/runs`;
   const first = await open({ storage, queues: { default: { paused: true } } });
-  await first.enqueueMany("noteAttempt", Array.from({ length: 200 }, () => [runs] as const));
+  await first.enqueueMany(
+    "noteAttempt",
+    Array.from({ length: 200 }, () => [runs] as const),
+  );
   await first.close();
 
-  const second = await open({ storage, events: "all", executors: { threads: 2 }, queues: { default: { paused: false } } });
+  const second = await open({
+    storage,
+    events: "all",
+    executors: { threads: 2 },
+    queues: { default: { paused: false } },
+  });
   await second.drain();
 
   expect(linesOf(runs)).toHaveLength(200);

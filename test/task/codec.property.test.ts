@@ -1,7 +1,8 @@
 import { isBoxedPrimitive } from "node:util/types";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { decode, encode, UnreadablePayloadError } from "../../src/task/codec.ts";
+import { UnreadablePayloadError } from "../../src/base/errors.ts";
+import { decode, encode } from "../../src/task/codec.ts";
 
 const limits = { maxBytes: 10_000_000 };
 

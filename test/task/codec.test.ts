@@ -1,14 +1,7 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
-import { NotSerializableError, PayloadTooLargeError } from "../../src/base/errors.ts";
-import {
-  decode,
-  encode,
-  encodePooled,
-  joinPayloads,
-  splitPayloads,
-  UnreadablePayloadError,
-} from "../../src/task/codec.ts";
+import { NotSerializableError, PayloadTooLargeError, UnreadablePayloadError } from "../../src/base/errors.ts";
+import { decode, encode, encodePooled, joinPayloads, splitPayloads } from "../../src/task/codec.ts";
 
 const limits = { maxBytes: 1_000_000 };
 const roundTrip = (value: unknown): unknown => decode(encode(value, "value", limits));
