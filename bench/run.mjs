@@ -58,6 +58,7 @@ async function measure({ id, program, settings, quick, steps = [{}], hasTasks })
       const args = Object.entries(given).map(([name, value]) => `--${name}=${value}`);
       const { stdout } = await execute(process.execPath, [fileURLToPath(program), ...args], {
         signal: stopping.signal,
+        timeout: longestMs,
       });
       figures.push(...JSON.parse(stdout).map((figure) => ({ ...figure, id })));
     }

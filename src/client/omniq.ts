@@ -114,21 +114,21 @@ export class Omniq<M = any> {
    * @throws UnknownTaskError, NotATaskError, InvalidArgumentError, UnknownOptionError, InvalidInputError,
    *   NotSerializableError, PayloadTooLargeError, DuplicateTaskError, QueueFullError, StoreFullError: nothing was stored.
    */
-  async enqueue<X extends TaskOf<M>, const O extends TaskOptions>(
+  async enqueue<X extends TaskOf<M>, C extends TaskOptions["onConflict"] = undefined>(
     task: X,
     args: Args<HandlerOf<M, X>>,
-    options?: O,
-  ): Promise<Enqueued<O, TaskHandle<Result<HandlerOf<M, X>>>>> {
+    options?: EnqueueOptions<C>,
+  ): Promise<Enqueued<C, TaskHandle<Result<HandlerOf<M, X>>>>> {
     const { ids, flushed } = await this.#submission.one(task, args, options);
     return this.#handlesOf(ids, flushed)[0] as never;
   }
 
   /** Stores a task per item of `argsList`, all of them or none. As `enqueue`, with a handle per item, in order. */
-  async enqueueMany<X extends TaskOf<M>, const O extends TaskOptions>(
+  async enqueueMany<X extends TaskOf<M>, C extends TaskOptions["onConflict"] = undefined>(
     task: X,
     argsList: readonly Args<HandlerOf<M, X>>[],
-    options?: O,
-  ): Promise<Enqueued<O, TaskHandle<Result<HandlerOf<M, X>>>>[]> {
+    options?: EnqueueOptions<C>,
+  ): Promise<Enqueued<C, TaskHandle<Result<HandlerOf<M, X>>>>[]> {
     const { ids, flushed } = await this.#submission.many(task, argsList, options);
     return this.#handlesOf(ids, flushed) as never;
   }
@@ -364,5 +364,8 @@ export class Omniq<M = any> {
   }
 }
 
+/** The options, with what is done about a conflict kept apart: it decides what is given back. */
+type EnqueueOptions<C> = Omit<TaskOptions, "onConflict"> & { readonly onConflict?: C | undefined };
+
 /** With `onConflict: "skip"`, there may be no task. */
-type Enqueued<O, H> = O extends { readonly onConflict: "skip" } ? H | undefined : H;
+type Enqueued<C, H> = "skip" extends C ? H | undefined : H;

@@ -132,7 +132,7 @@ test.each<[string, object]>([
   ["storage.tasks", { storage: { tasks: "s3:bucket" } }],
   ["storage.results", { storage: { tasks: "./data", results: null } }],
   ["executors", { executors: 4 }],
-  ["executors.threads", { executors: { threads: 0 } }],
+  ["executors.threads", { executors: { threads: -1 } }],
   ["executors.threads", { executors: { threads: 257 } }],
   ["executors.threads", { executors: { threads: 1.5 } }],
   ["executors.threads", { executors: { threads: "2" } }],
