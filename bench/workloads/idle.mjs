@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { openRuntime, secondsOf, warmUp, workload } from "../workload.mjs";
 
-await workload({ seconds: 10, settle: 10 }, async (settings) => {
+await workload({ seconds: 10, settle: 30 }, async (settings) => {
   const omniq = await openRuntime(settings);
   await warmUp(omniq);
   await sleep(settings.settle * 1_000);

@@ -7,37 +7,44 @@ export const newId = (): string => v7();
 export const newIds = (count: number): string[] => Array.from({ length: count }, newId);
 
 /**
- * Whether `text` is a UUID of any version in its canonical form: lower-case. Only then do `uuidToBytes` and
- * `bytesToUuid` give back the same text, so `"A0EE…"` is not one.
+ * The 16 bytes of a UUID of any version in its canonical form (lower-case, with dashes), in the order of its digits, so
+ * that bytes sort as the texts do; `undefined` for any other text. Only for these does `bytesToUuid` give the same text.
  */
-export const isUuid = (text: string): boolean => text.length === 36 && canonicalUuid.test(text);
-
-const canonicalUuid = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/;
-
-/** The 16 bytes of a canonical UUID, in the order of its digits: bytes sort as the texts do. */
-export function uuidToBytes(uuid: string): Uint8Array {
-  const bytes = new Uint8Array(16);
+export function uuidBytes(text: string): Buffer | undefined {
+  if (text.length !== 36) return undefined;
+  const bytes = Buffer.allocUnsafe(16);
   let position = 0;
   for (let index = 0; index < 16; index++) {
-    // Dashes stand before the bytes 4, 6, 8 and 10.
-    if (index === 4 || index === 6 || index === 8 || index === 10) position++;
-    bytes[index] = (nibble(uuid.charCodeAt(position)) << 4) | nibble(uuid.charCodeAt(position + 1));
-    position += 2;
+    if (index === 4 || index === 6 || index === 8 || index === 10) {
+      if (text.charCodeAt(position++) !== dash) return undefined;
+    }
+    const high = digits[text.charCodeAt(position++)] ?? invalid;
+    const low = digits[text.charCodeAt(position++)] ?? invalid;
+    if (high === invalid || low === invalid) return undefined;
+    bytes[index] = (high << 4) | low;
   }
   return bytes;
 }
 
-// "0" to "9" are 48 to 57, "a" to "f" 97 to 102.
-const nibble = (code: number): number => (code < 58 ? code - 48 : code - 87);
+const dash = 45;
+const invalid = 255;
+
+/** The value of a hexadecimal digit by its character code. */
+const digits = new Uint8Array(128).fill(invalid);
+for (const [value, character] of [..."0123456789abcdef"].entries()) digits[character.charCodeAt(0)] = value;
+
+const characters = Buffer.from("0123456789abcdef", "latin1");
+// Written as bytes first: a text made piece by piece would have to be put together again wherever it is looked up.
+const text = Buffer.alloc(36, dash);
 
 /** The UUID whose 16 bytes start at `offset`. */
 export function bytesToUuid(bytes: Uint8Array, offset = 0): string {
-  let uuid = "";
+  let position = 0;
   for (let index = 0; index < 16; index++) {
-    if (index === 4 || index === 6 || index === 8 || index === 10) uuid += "-";
-    uuid += hex[bytes[offset + index] ?? 0];
+    if (index === 4 || index === 6 || index === 8 || index === 10) position++;
+    const byte = bytes[offset + index] ?? 0;
+    text[position++] = characters[byte >> 4] ?? 0;
+    text[position++] = characters[byte & 15] ?? 0;
   }
-  return uuid;
+  return text.toString("latin1");
 }
-
-const hex: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));

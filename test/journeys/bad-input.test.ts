@@ -61,7 +61,7 @@ describe("names of tasks", () => {
     ["text in a box", new String("add")],
     ["a list", ["add"]],
   ])("%s is not a task", async (_what, given) => {
-    const error = await refused(() => untyped().enqueue(given as never, []));
+    const error = await refused(() => untyped().enqueue(given as never, [] as never));
 
     expect(error).toMatchObject({ name: "NotATaskError", code: "NOT_A_TASK" });
   });

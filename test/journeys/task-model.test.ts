@@ -56,7 +56,7 @@ test("T02: a task runs by its name and by its definition", async () => {
 });
 
 test("T02: a closure is refused, as it is no task", async () => {
-  const error = await errorOf(() => untyped().enqueue((() => 1) as never, []));
+  const error = await errorOf(() => untyped().enqueue((() => 1) as never, [] as never));
 
   expect(error).toMatchObject({ name: "NotATaskError", code: "NOT_A_TASK" });
 });

@@ -36,7 +36,7 @@ test("a definition without parameters takes an empty list, and one with some tak
   const some = defineTask("some", { maxRetries: 1 }, async (text: string, more?: number) => ({ text, more }));
 
   expectTypeOf<Parameters<typeof none>>().toEqualTypeOf<[]>();
-  expectTypeOf(some).parameters.toEqualTypeOf<[text: string, more?: number]>();
+  expectTypeOf(some).parameters.toEqualTypeOf<[text: string, more?: number | undefined]>();
   const calls = (omniq: Omniq): unknown[] => [
     () => omniq.enqueue(none, []),
     () => omniq.enqueue(some, ["x"]),
@@ -81,6 +81,10 @@ test("many handles have the type of one", async () => {
 });
 
 test("names and arguments that do not fit do not compile", () => {
+  const oneIsWrong = [
+    [1, 2],
+    [3, "4"],
+  ] as const;
   const calls = (omniq: ReturnType<typeof runtime>): unknown[] => [
     // @ts-expect-error -- no such task
     () => omniq.enqueue("ad", [1, 2]),
@@ -93,11 +97,7 @@ test("names and arguments that do not fit do not compile", () => {
     // @ts-expect-error -- not a list
     () => omniq.enqueue("add", 1),
     // @ts-expect-error -- one of them is wrong
-    () =>
-      omniq.enqueueMany("add", [
-        [1, 2],
-        [3, "4"],
-      ]),
+    () => omniq.enqueueMany("add", oneIsWrong),
     // @ts-expect-error -- no such task
     () => omniq.map("ad", [[1, 2]]),
     // @ts-expect-error -- wrong arguments

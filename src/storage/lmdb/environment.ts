@@ -1,4 +1,3 @@
-import { crc32 } from "node:zlib";
 import { resolve } from "node:path";
 import { StoreCorruptError, StoreForeignError, StoreVersionError } from "../../base/errors.ts";
 import { confirmCreation, removeCloseNote, writeCloseNote } from "./close-note.ts";
@@ -6,6 +5,7 @@ import { createSpaceGuard, type SpaceGuard } from "./free-space.ts";
 import { checkBeforeOpening, needsPreflight } from "./integrity.ts";
 import { takeOwnership } from "./owner.ts";
 import { runPreflight } from "./preflight.ts";
+import { isIntact, seal, sealLength } from "./seal.ts";
 import { openRoot, openTable, type Root, type Table } from "./tables.ts";
 
 export interface LmdbOptions {
@@ -111,18 +111,11 @@ function raiseEpoch(meta: Table, folder: string): number {
   return epoch;
 }
 
-function sealText(text: string): Buffer {
-  const body = Buffer.from(text, "utf8");
-  const bytes = Buffer.concat([Buffer.alloc(4), body]);
-  bytes.writeUInt32LE(crc32(body), 0);
-  return bytes;
-}
+const sealText = (text: string): Buffer => seal(Buffer.concat([Buffer.alloc(sealLength), Buffer.from(text, "utf8")]));
 
 function openText(bytes: Buffer, folder: string): string {
-  const body = bytes.subarray(4);
-  if (crc32(body) !== bytes.readUInt32LE(0))
-    throw new StoreCorruptError(folder, "a record does not match its checksum");
-  return body.toString("utf8");
+  if (!isIntact(bytes)) throw new StoreCorruptError(folder, "a record does not match its checksum");
+  return bytes.toString("utf8", sealLength);
 }
 
 async function closeRoot(root: Root): Promise<void> {

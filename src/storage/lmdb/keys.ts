@@ -1,4 +1,4 @@
-import { bytesToUuid, isUuid, uuidToBytes } from "../../base/id.ts";
+import { bytesToUuid, uuidBytes } from "../../base/id.ts";
 import type { EpochMs } from "../../base/clock.ts";
 import type { TaskId } from "../../task/task.ts";
 
@@ -9,7 +9,8 @@ import type { TaskId } from "../../task/task.ts";
 
 /** A task's key: 16 bytes for a UUID, so that our own ids lie in the order they were made in; else 0xff and its text. */
 export function taskKey(id: TaskId): Buffer {
-  if (isUuid(id) && !id.startsWith("ff")) return asBuffer(uuidToBytes(id));
+  const uuid = uuidBytes(id);
+  if (uuid !== undefined && uuid[0] !== 0xff) return uuid;
   const text = Buffer.from(id, "utf8");
   const key = Buffer.allocUnsafe(text.length + 1);
   key[0] = 0xff;

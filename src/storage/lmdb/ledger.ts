@@ -27,8 +27,7 @@ interface StageEntry {
 
 type StoredTotals = Record<keyof Totals | "sequence" | "event" | "lane", number>;
 
-const stateNumbers = new Map(taskStates.map((state, index) => [state, index]));
-const numberOfState = (state: TaskState): number => stateNumbers.get(state) ?? 0;
+const stateNumbers = Object.fromEntries(taskStates.map((state, index) => [state, index])) as Record<TaskState, number>;
 
 /**
  * What a store knows by heart: queues, lanes, counters. Kept in memory, written at the end of every transaction that
@@ -46,6 +45,8 @@ export class Ledger {
   /** Keys of records that are to be written, and queues whose counters are. */
   readonly #dirty = new Set<string>();
   readonly #dirtyCounts = new Set<string>();
+  #lastQueue: string | undefined;
+  #lastCounts: number[] = [];
   #totals: StoredTotals = {
     enqueued: 0,
     completed: 0,
@@ -72,14 +73,18 @@ export class Ledger {
   // ---------------------------------------------------------------------------------------------------- counters
 
   count(queue: string, state: TaskState, by: number): void {
-    const counts = this.#countsOf(queue);
-    const index = numberOfState(state);
-    counts[index] = (counts[index] ?? 0) + by;
-    this.#dirtyCounts.add(queue);
+    // Changes come in runs of one queue.
+    if (queue !== this.#lastQueue) {
+      this.#lastQueue = queue;
+      this.#lastCounts = this.#countsOf(queue);
+      this.#dirtyCounts.add(queue);
+    }
+    const index = stateNumbers[state];
+    this.#lastCounts[index] = (this.#lastCounts[index] ?? 0) + by;
   }
 
   countOf(queue: string, state: TaskState): number {
-    return this.#counts.get(queue)?.[numberOfState(state)] ?? 0;
+    return this.#counts.get(queue)?.[stateNumbers[state]] ?? 0;
   }
 
   /** Tasks of the queue that have not ended. */
@@ -200,7 +205,7 @@ export class Ledger {
     const counts = this.#stages.get(stage)?.counts;
     if (counts === undefined) return;
     const numbers = counts.get(queue) ?? taskStates.map(() => 0);
-    const index = numberOfState(state);
+    const index = stateNumbers[state];
     numbers[index] = (numbers[index] ?? 0) + 1;
     counts.set(queue, numbers);
   }
@@ -243,6 +248,7 @@ export class Ledger {
 
   /** Writes what changed; inside the transaction that changed it. */
   save(): void {
+    this.#lastQueue = undefined;
     for (const queue of this.#dirtyCounts) this.#dirty.add(`counts:${queue}`);
     this.#dirtyCounts.clear();
     for (const key of this.#dirty) {

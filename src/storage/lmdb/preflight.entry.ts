@@ -2,7 +2,6 @@
  * A process of its own that reads a store from end to end, so that damage which makes LMDB crash takes only this
  * process along. First the pages are read without LMDB, then the records through it. Writes nothing to the store.
  */
-import { crc32 } from "node:zlib";
 import { open } from "lmdb";
 import {
   DataFile,
@@ -15,6 +14,7 @@ import {
   type Tree,
 } from "./integrity.ts";
 import { FindingError, type PreflightMessage } from "./preflight.ts";
+import { isIntact } from "./seal.ts";
 
 /** The newest format that this version reads. */
 const knownFormat = 1;
@@ -95,9 +95,6 @@ async function checkRecords(): Promise<void> {
     await root.close();
   }
 }
-
-const isIntact = (record: Buffer): boolean =>
-  record.length >= 4 && record.readUInt32LE(0) === crc32(record.subarray(4));
 
 /** A store of tasks, or a component that lies apart from one: which it is, the opening checks. */
 const products: readonly unknown[] = ["omniq", "omniq results", "omniq events"];

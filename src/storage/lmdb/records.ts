@@ -1,7 +1,7 @@
-import { crc32 } from "node:zlib";
 import { Packr } from "msgpackr";
 import { StoreCorruptError } from "../../base/errors.ts";
 import { newLife, type Payload, type TaskLife, type TaskRequest } from "../../task/task.ts";
+import { isIntact, seal } from "./seal.ts";
 import { defaultBackoff, type Backoff } from "../../task/retry.ts";
 import { terminalStates, type TaskState } from "../../task/state.ts";
 
@@ -90,9 +90,8 @@ export function decodeTask(bytes: Buffer, place: Place): TaskRow {
   check(bytes, place, taskHead);
   const headerEnd = taskHead + bytes.readUInt32BE(14);
   const lifeEnd = headerEnd + bytes.readUInt32BE(18);
-  const header = bytes.subarray(taskHead, headerEnd);
-  if (decodedRequest === undefined || !header.equals(decodedHeader)) {
-    decodedHeader = Buffer.from(header);
+  if (decodedRequest === undefined || bytes.compare(decodedHeader, 0, decodedHeader.length, taskHead, headerEnd) !== 0) {
+    decodedHeader = Buffer.from(bytes.subarray(taskHead, headerEnd));
     decodedRequest = Object.freeze({ ...defaults, ...(packr.unpack(decodedHeader) as StoredRequest) });
   }
   return {
@@ -208,13 +207,8 @@ export function decodeKeys(bytes: Buffer): Buffer[] {
   return keys;
 }
 
-function seal(bytes: Buffer): Buffer {
-  bytes.writeUInt32LE(crc32(bytes.subarray(4)), 0);
-  return bytes;
-}
-
 function check(bytes: Buffer, place: Place, least: number): void {
-  if (bytes.length < least || crc32(bytes.subarray(4)) !== bytes.readUInt32LE(0)) {
+  if (bytes.length < least || !isIntact(bytes)) {
     throw new StoreCorruptError(place.path, "a record does not match its checksum");
   }
 }
