@@ -64,9 +64,9 @@ export interface AttemptReport {
     /** The handler was never called. */
     | { readonly type: "unstarted" };
   /** Left out when the handler was never called. */
-  readonly startedAt?: EpochMs;
-  readonly durationMs?: number;
-  readonly workerId?: string;
+  readonly startedAt?: EpochMs | undefined;
+  readonly durationMs?: number | undefined;
+  readonly workerId?: string | undefined;
 }
 
 /** What the task modules define. */

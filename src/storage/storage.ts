@@ -186,9 +186,9 @@ export interface Settlement {
   readonly fence: Fence;
   readonly end: AttemptEnd;
   /** When the handler was started; left out when it never was. */
-  readonly startedAt?: EpochMs;
-  readonly durationMs?: number;
-  readonly workerId?: string;
+  readonly startedAt?: EpochMs | undefined;
+  readonly durationMs?: number | undefined;
+  readonly workerId?: string | undefined;
 }
 
 export type AttemptEnd =

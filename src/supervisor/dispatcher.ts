@@ -75,7 +75,7 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
         if (life !== state.life) return;
         state.asked = Math.max(0, state.asked - tasks.length);
         addWaiting(state, tasks);
-        if (state.isFinishing !== undefined) giveBack(state);
+        if (state.isFinishing !== undefined) giveBackWaiting(state);
         else start(state, self);
       },
       stop: handleStop,
@@ -93,7 +93,7 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
       watch: handleWatch,
       finish(state, { reply }) {
         state.isFinishing = reply;
-        giveBack(state);
+        giveBackWaiting(state);
         for (const active of state.active) takeBack(active);
         if (state.active.size === 0) reply();
       },
@@ -110,27 +110,41 @@ function addWaiting(state: State, tasks: readonly StoredTask[]): void {
 }
 
 function start(state: State, self: Self<Inbox>): void {
+  const now = self.clock.now();
+  const late: StoredTask[] = [];
   while (state.next < state.waiting.length) {
     const { size, estimateMs } = nextBatch(state.waiting, state.next, state.durations);
     if (!hasRoom(state, estimateMs)) break;
-    const batch = state.waiting.slice(state.next, state.next + size);
+    const batch: StoredTask[] = [];
+    for (const task of state.waiting.slice(state.next, state.next + size)) {
+      (isLate(task, now) ? late : batch).push(task);
+    }
     state.next += size;
-    const active: ActiveRun = {
-      tasks: new Map(batch.map((task) => [task.id, task])),
-      startedAt: self.clock.now(),
-      estimateMs,
-      run: state.executor.run(batch, {
-        ended: (reports) => self.tell({ type: "ended", active, reports }),
-        idle: () => self.tell({ type: "idle", active }),
-      }),
-      isRevoked: false,
-      hasTimeouts: batch.some(({ request }) => request.timeoutMs !== undefined),
-      timedOut: new Map(),
-      stopped: new Set(),
-    };
-    state.active.add(active);
+    if (batch.length > 0) handOver(state, self, batch, estimateMs);
   }
+  // They expire with the claim that takes their places.
+  giveBack(state, late);
   watch(state, self);
+}
+
+const isLate = ({ request }: StoredTask, now: EpochMs): boolean =>
+  request.expiresAt !== undefined && request.expiresAt <= now;
+
+function handOver(state: State, self: Self<Inbox>, batch: readonly StoredTask[], estimateMs: number): void {
+  const active: ActiveRun = {
+    tasks: new Map(batch.map((task) => [task.id, task])),
+    startedAt: self.clock.now(),
+    estimateMs,
+    run: state.executor.run(batch, {
+      ended: (reports) => self.tell({ type: "ended", active, reports }),
+      idle: () => self.tell({ type: "idle", active }),
+    }),
+    isRevoked: false,
+    hasTimeouts: batch.some(({ request }) => request.timeoutMs !== undefined),
+    timedOut: new Map(),
+    stopped: new Set(),
+  };
+  state.active.add(active);
 }
 
 /** A second batch goes to a worker only when both are short: a long one must not have anything waiting behind it. */
@@ -150,6 +164,7 @@ function hasRoom(state: State, estimateMs: number): boolean {
 
 /** How many more tasks to ask for: enough to fill every slot, and as much again for the first slots that are free. */
 function wantedNow(state: State): number {
+  if (state.isFinishing !== undefined) return 0;
   const { slots } = state.executor;
   const perSlot = state.durations.typicalBatch();
   let has = state.waiting.length - state.next + state.asked;
@@ -161,13 +176,18 @@ function wantedNow(state: State): number {
   return wanted;
 }
 
-function giveBack(state: State): void {
+/** Gives claimed tasks back to the queue, as they were before. */
+function giveBack(state: State, tasks: readonly StoredTask[]): void {
+  if (tasks.length === 0) return;
+  const ended = tasks.map((task): EndedAttempt => ({ task, report: { id: task.id, end: { type: "unstarted" } } }));
+  state.queue().tell({ type: "attemptsEnded", ended, wanted: wantedNow(state) });
+}
+
+function giveBackWaiting(state: State): void {
   const left = state.waiting.slice(state.next);
   state.waiting = [];
   state.next = 0;
-  if (left.length === 0) return;
-  const ended = left.map((task): EndedAttempt => ({ task, report: { id: task.id, end: { type: "unstarted" } } }));
-  state.queue().tell({ type: "attemptsEnded", ended, wanted: 0 });
+  giveBack(state, left);
 }
 
 // --------------------------------------------------------------------------------------------------------- ending
@@ -189,7 +209,7 @@ function handleEnded(state: State, { active, reports }: Extract<Inbox, { type: "
     ended.push(timedOutMs === undefined ? { task, report } : { task, report, timedOutMs });
   }
   state.waiting.splice(state.next, 0, ...takenBack);
-  const wanted = state.isFinishing === undefined ? wantedNow(state) : 0;
+  const wanted = wantedNow(state);
   if (ended.length > 0 || wanted > 0) state.queue().tell({ type: "attemptsEnded", ended, wanted });
   if (state.isFinishing === undefined) start(state, self);
 }
@@ -200,9 +220,7 @@ function handleStop(state: State, message: Extract<Inbox, { type: "stop" }>): vo
   const task = state.waiting[at];
   if (task !== undefined) {
     state.waiting.splice(at, 1);
-    state
-      .queue()
-      .tell({ type: "attemptsEnded", ended: [{ task, report: { id, end: { type: "unstarted" } } }], wanted: 0 });
+    giveBack(state, [task]);
     return;
   }
   for (const active of state.active) {

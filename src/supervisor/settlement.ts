@@ -23,9 +23,9 @@ export function settlementFor(
     id: task.id,
     fence: { epoch: at.epoch, attempt: task.life.attempt },
     end: endFor(task, report, stop, at),
-    ...(startedAt === undefined ? {} : { startedAt }),
-    ...(durationMs === undefined ? {} : { durationMs }),
-    ...(workerId === undefined ? {} : { workerId }),
+    startedAt,
+    durationMs,
+    workerId,
   };
 }
 

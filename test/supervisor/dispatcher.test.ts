@@ -183,6 +183,35 @@ describe("a batch that is stuck", () => {
   });
 });
 
+describe("a task whose time to live ends while it is claimed", () => {
+  test("expires instead of being started, and its place is used", async () => {
+    const supervisor = await acquaintedWith(["long"]);
+    const expiresAt = supervisor.clock.now() + 30;
+    const late = Array.from({ length: 8 }, () => aTask({ name: "long", expiresAt }));
+    const last = aTask({ name: "long" });
+
+    await supervisor.enqueue(aTask({ name: "long" }), ...late, last);
+    await supervisor.advance(200);
+
+    expect(supervisor.executor.starts).toHaveLength(2);
+    for (const { id } of late) expect(supervisor.listener.of(id)).toMatchObject([{ state: "expired" }]);
+    expect(supervisor.listener.of(last.id)).toMatchObject([{ state: "completed" }]);
+  });
+
+  test("does not keep the dispatcher from asking for more, though nothing else is there", async () => {
+    const supervisor = await TestSupervisor.start({ latencyMs: 10 });
+    await supervisor.advance(50);
+    const expiresAt = supervisor.clock.now() + 5;
+    // They are over when their claim is on disk.
+    await supervisor.enqueue(aTask({ expiresAt }), aTask({ expiresAt }), aTask({ expiresAt }));
+    const last = aTask();
+    await supervisor.enqueue(last);
+    await supervisor.advance(200);
+
+    expect(supervisor.executor.starts.map(({ id }) => id)).toEqual([last.id]);
+  });
+});
+
 describe("an idle dispatcher", () => {
   test("has no timer", async () => {
     const supervisor = await TestSupervisor.start({ retention: { completedMs: 1e13, failedMs: 1e13, eventsMs: 1e13 } });

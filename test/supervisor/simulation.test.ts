@@ -155,8 +155,9 @@ test("whatever happens, every task that was acknowledged ends exactly once, and 
           expect(recorded.get(id) ?? 0).toBeLessThanOrEqual(1);
           if (life.state === "completed" || life.state === "failed") expect(recorded.get(id)).toBe(1);
           if (life.state === "completed") expect(starts.length).toBeGreaterThan(0);
-          if (life.state === "expired") expect(starts.every((at) => at < (request.expiresAt ?? 0))).toBe(true);
-          if (request.runAt !== undefined) expect(starts.every((at) => at >= (request.runAt ?? 0))).toBe(true);
+          // A batch that a worker has been given may wait there until it is taken back.
+          if (request.expiresAt !== undefined) expect(Math.max(0, ...starts)).toBeLessThan(request.expiresAt + 10);
+          expect(Math.min(...starts)).toBeGreaterThanOrEqual(request.runAt ?? 0);
           if ((await stateOf(answer)) === "resolved") {
             expect(supervisor.listener.of(id)).toMatchObject([{ id, state: life.state }]);
           }

@@ -15,6 +15,7 @@ export function claim(store: Store, change: Claim): Step<Claimed> {
       const expired: TaskId[] = [];
       const keys: Buffer[] = [];
       const order = new ReadyOrder(store, change);
+      const notesStarts = store.notes("started");
       while (tasks.length < change.limit) {
         const next = order.take();
         if (next === undefined) break;
@@ -53,7 +54,7 @@ export function claim(store: Store, change: Claim): Step<Claimed> {
         keys.push(key);
         ledger.count(request.queue, "ready", -1);
         ledger.count(request.queue, "running", 1);
-        store.event("started", id, request, life.attempt, { at: change.now });
+        if (notesStarts) store.event("started", id, request, life.attempt, { at: change.now });
         tasks.push({ id, request, life, args: row.args });
       }
       order.close();

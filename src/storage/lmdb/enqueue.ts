@@ -3,7 +3,7 @@ import { isKept } from "../../task/event.ts";
 import type { TaskState } from "../../task/state.ts";
 import { newLife, type TaskId } from "../../task/task.ts";
 import type { Enqueue, NewTask, Publish, Stage } from "../storage.ts";
-import { due, dueKindOf, dueLaneOf, laneEnd, laneStart, readyKey, taskIdOf, taskKey } from "./keys.ts";
+import { due, dueKindOf, dueLaneOf, isUuidKey, laneEnd, laneStart, readyKey, taskIdOf, taskKey } from "./keys.ts";
 import { encodeTask } from "./records.ts";
 import type { Step, Store } from "./store.ts";
 
@@ -16,19 +16,20 @@ const sizeOf = (tasks: readonly NewTask[]): number => tasks.reduce((sum, { args 
 
 export function enqueue(store: Store, change: Enqueue): Step<readonly (TaskId | undefined)[]> {
   const { tasks } = change;
+  const keys = tasks.map(({ id }) => taskKey(id));
   let decisions: readonly Decision[] = [];
   return {
     bytes: sizeOf(tasks),
     addsWork: true,
     check() {
-      decisions = decide(store, tasks);
+      decisions = decide(store, tasks, keys);
       ensureRoom(store, perQueue(tasks, decisions));
     },
     apply: () =>
       tasks.map((task, index) => {
         const decision = decisions[index] ?? "store";
         if (decision === "store") {
-          put(store, task, store.ledger.queue(task.request.queue).number, true);
+          put(store, task, keys[index] ?? taskKey(task.id), store.ledger.queue(task.request.queue).number, true);
           return task.id;
         }
         if ("skip" in decision) return undefined;
@@ -38,16 +39,17 @@ export function enqueue(store: Store, change: Enqueue): Step<readonly (TaskId | 
   };
 }
 
-function decide(store: Store, tasks: readonly NewTask[]): Decision[] {
+function decide(store: Store, tasks: readonly NewTask[], keys: readonly Buffer[]): Decision[] {
   const taken = new Map<string, TaskId>();
-  const ids = new Set<TaskId>();
-  return tasks.map((task): Decision => {
+  let newest = store.newestKey;
+  return tasks.map((task, index): Decision => {
     const { id, request, onConflict = "error" } = task;
-    const key = taskKey(id);
-    if ((tasks.length > 1 && ids.has(id)) || store.tables.tasks.doesExist(key)) {
+    const key = keys[index] ?? taskKey(id);
+    if (isUuidKey(key) && key.compare(newest) > 0) {
+      newest = key;
+    } else if (store.tables.tasks.doesExist(key) || tasks.findIndex((other) => other.id === id) < index) {
       throw new DuplicateTaskError(id, `The id ${JSON.stringify(id)}`);
     }
-    ids.add(id);
     if (request.dedupeKey === undefined) return "store";
     const place = `${request.queue}\0${request.dedupeKey}`;
     const holder = taken.get(place) ?? store.holderOf(request);
@@ -87,13 +89,12 @@ function ensureRoom(store: Store, added: ReadonlyMap<string, number>): void {
 }
 
 /** Writes a new task; gives the state it starts in. */
-function put(store: Store, task: NewTask, lane: number, isVisible: boolean): TaskState {
-  const { id, request, args } = task;
+function put(store: Store, { id, request, args }: NewTask, key: Buffer, lane: number, isVisible: boolean): TaskState {
   const { tables, ledger } = store;
-  const key = taskKey(id);
   const sequence = ledger.nextSequence();
   const life = newLife(request);
   tables.tasks.put(key, encodeTask({ lane, sequence, request, args }));
+  if (isUuidKey(key) && key.compare(store.newestKey) > 0) store.newestKey = key;
   if (life.state === "scheduled") store.putDue(key, { lane, sequence }, life);
   else tables.ready.put(readyKey(lane, request.priority, sequence), key);
   store.putExpiry(key, { request, lane, sequence });
@@ -102,7 +103,7 @@ function put(store: Store, task: NewTask, lane: number, isVisible: boolean): Tas
     if (dedupe !== undefined) tables.dedupe.put(dedupe, key);
     ledger.count(request.queue, life.state, 1);
     ledger.total("enqueued");
-    store.event("enqueued", id, request, 0, { at: request.createdAt });
+    if (store.notes("enqueued")) store.event("enqueued", id, request, 0, { at: request.createdAt });
   }
   return life.state;
 }
@@ -116,7 +117,7 @@ function replace(store: Store, existing: TaskId, task: NewTask): void {
   store.removeExpiry(row);
   store.ledger.count(row.request.queue, row.life.state, -1);
   store.ledger.total("enqueued", -1);
-  put(store, { ...task, id: existing }, store.ledger.queue(task.request.queue).number, true);
+  put(store, { ...task, id: existing }, key, store.ledger.queue(task.request.queue).number, true);
 }
 
 export function stage(store: Store, change: Stage): Step<void> {
@@ -126,7 +127,7 @@ export function stage(store: Store, change: Stage): Step<void> {
     apply() {
       for (const task of change.tasks) {
         const lane = store.ledger.stageLane(change.stage, task.request.queue);
-        const state = put(store, task, lane, false);
+        const state = put(store, task, taskKey(task.id), lane, false);
         store.ledger.countStaged(change.stage, task.request.queue, state);
       }
     },

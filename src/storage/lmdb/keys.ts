@@ -18,8 +18,10 @@ export function taskKey(id: TaskId): Buffer {
   return key;
 }
 
+export const isUuidKey = (key: Uint8Array): boolean => key[0] !== 0xff;
+
 export const taskIdOf = (key: Uint8Array): TaskId =>
-  key.length === 16 && key[0] !== 0xff ? bytesToUuid(key) : asBuffer(key).toString("utf8", 1);
+  isUuidKey(key) ? bytesToUuid(key) : asBuffer(key).toString("utf8", 1);
 
 /** Where a ready task stands: lane, then priority, then age. */
 export function readyKey(lane: number, priority: number, sequence: number): Buffer {

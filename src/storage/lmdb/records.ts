@@ -90,7 +90,10 @@ export function decodeTask(bytes: Buffer, place: Place): TaskRow {
   check(bytes, place, taskHead);
   const headerEnd = taskHead + bytes.readUInt32BE(14);
   const lifeEnd = headerEnd + bytes.readUInt32BE(18);
-  if (decodedRequest === undefined || bytes.compare(decodedHeader, 0, decodedHeader.length, taskHead, headerEnd) !== 0) {
+  if (
+    decodedRequest === undefined ||
+    bytes.compare(decodedHeader, 0, decodedHeader.length, taskHead, headerEnd) !== 0
+  ) {
     decodedHeader = Buffer.from(bytes.subarray(taskHead, headerEnd));
     decodedRequest = Object.freeze({ ...defaults, ...(packr.unpack(decodedHeader) as StoredRequest) });
   }
@@ -107,10 +110,10 @@ export function decodeTask(bytes: Buffer, place: Place): TaskRow {
 export interface OutcomeRow {
   readonly state: TaskState;
   readonly attempt: number;
-  readonly startedAt?: number;
+  readonly startedAt?: number | undefined;
   readonly finishedAt: number;
-  readonly durationMs?: number;
-  readonly workerId?: string;
+  readonly durationMs?: number | undefined;
+  readonly workerId?: string | undefined;
   /** The whole life, where it is more than the one the task had plus the fields above. */
   readonly life?: TaskLife;
   readonly result?: Payload;

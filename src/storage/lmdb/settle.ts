@@ -40,18 +40,20 @@ const withFailure = (life: TaskLife, failure: AttemptFailure | undefined): reado
 function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochMs): void {
   const { end, startedAt, durationMs, workerId, id } = settlement;
   const { key, request, before, life } = held;
+  const { attempt } = life;
+  // Every task passes here.
+  if (end.to === "completed") {
+    const { result } = end;
+    const outcome = { state: end.to, attempt, finishedAt: now, startedAt, durationMs, workerId, result };
+    store.end(key, held, "running", outcome, { state: end.to, at: now });
+    return;
+  }
   const timing = {
     ...(startedAt === undefined ? {} : { startedAt }),
     ...(durationMs === undefined ? {} : { durationMs }),
     ...(workerId === undefined ? {} : { workerId }),
   };
-  const { attempt } = life;
   switch (end.to) {
-    case "completed": {
-      const outcome = { state: "completed", attempt, finishedAt: now, result: end.result, ...timing } as const;
-      store.end(key, held, "running", outcome, { state: "completed", at: now });
-      return;
-    }
     case "failed":
     case "cancelled": {
       const failure = end.to === "failed" ? end.failure : undefined;

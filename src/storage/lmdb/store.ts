@@ -1,6 +1,6 @@
 import type { EpochMs } from "../../base/clock.ts";
 import { isKept, type TaskEvent, type TaskEventType } from "../../task/event.ts";
-import { isTerminal, type TaskState } from "../../task/state.ts";
+import type { TaskState } from "../../task/state.ts";
 import type { TaskError, TaskId, TaskLife, TaskRequest } from "../../task/task.ts";
 import type { StorageSettings } from "../storage.ts";
 import type { Claims } from "./claims.ts";
@@ -56,6 +56,8 @@ export class Store {
   readonly settings: StorageSettings;
   readonly place: Place;
   #toTell: TaskEvent[] = [];
+  /** No key of a UUID in the store is greater, so a greater one is new. Our own ids rise. */
+  newestKey: Buffer;
   /** Keys of tasks that ended in this transaction, by the moment their records (or results) are forgotten. */
   #toPrune = new Map<EpochMs, { tasks: Buffer[]; results: Buffer[] }>();
 
@@ -65,6 +67,8 @@ export class Store {
     this.claims = parts.claims;
     this.settings = parts.settings;
     this.place = parts.place;
+    const [newest] = [...this.tables.tasks.getKeys({ reverse: true, start: Buffer.from([0xff]), limit: 1 })];
+    this.newestKey = newest ?? Buffer.alloc(0);
   }
 
   // ------------------------------------------------------------------------------------------------------ reading
@@ -169,9 +173,8 @@ export class Store {
     this.ledger.count(request.queue, ending.state, 1);
     if (ending.state === "completed" || ending.state === "failed") this.ledger.total(ending.state);
     this.#forgetLater(key, request, ending);
-    if (isTerminal(ending.state)) {
-      this.event(ending.state as TaskEventType, taskIdOf(key), request, outcome.attempt, ending);
-    }
+    const type = ending.state as TaskEventType;
+    if (this.notes(type)) this.event(type, taskIdOf(key), request, outcome.attempt, ending);
   }
 
   /** Ends a task that waits: it expired, or was cancelled. */
@@ -212,6 +215,11 @@ export class Store {
 
   // ------------------------------------------------------------------------------------------------------ events
 
+  /** Whether events of this type are kept. Asked first where every task passes, so that no event is made in vain. */
+  notes(type: TaskEventType): boolean {
+    return isKept(type, this.settings.events);
+  }
+
   event(
     type: TaskEventType,
     id: TaskId,
@@ -219,7 +227,7 @@ export class Store {
     attempt: number,
     more: Partial<Ending> & { at: EpochMs },
   ): void {
-    if (!isKept(type, this.settings.events)) return;
+    if (!this.notes(type)) return;
     const event: TaskEvent = {
       sequence: this.ledger.nextEvent(),
       type,
