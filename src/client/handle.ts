@@ -107,8 +107,8 @@ export class TaskHandle<out R = unknown> {
   }
 
   async #ended({ timeout, signal }: WaitOptions): Promise<ReceivedOutcome> {
-    signal?.throwIfAborted();
     await this.flushed;
+    signal?.throwIfAborted();
     if (this.#watched !== undefined && timeout === undefined && signal === undefined) return this.#watched;
     const { outcome, forget } = this.#source.outcome(this.id, false);
     if (timeout === undefined && signal === undefined) return outcome;

@@ -8,6 +8,7 @@ import {
   commit,
   drained,
   forgetSoon,
+  poke,
   retryLeases,
   retryWaitingForRoom,
   type Inbox,
@@ -106,7 +107,10 @@ export function deleteTasks(
       if (force)
         for (const id of ids)
           state.dispatcher().tell({ type: "stop", id, reason: "deleted", mode: "terminate", graceMs: 100 });
+      becameReady(state);
+      retryLeases(state);
       retryWaitingForRoom(state);
+      poke(state, self);
       drained(state, self);
     },
     reply.reject,

@@ -248,7 +248,7 @@ function handleWatch(state: State, _message: Inbox, self: Self<Inbox>): void {
       active.timedOut.set(current.id, timeoutMs);
       active.run.stop(current.id, `The attempt took longer than its timeout of ${timeoutMs} ms.`, timeoutGraceMs);
     }
-    if (now - active.startedAt >= patienceMs) takeBack(active);
+    if (now >= active.startedAt + patienceMs) takeBack(active);
   }
   watch(state, self);
 }

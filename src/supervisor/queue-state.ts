@@ -34,6 +34,8 @@ export type Inbox =
   | QueueMessage
   | { readonly type: "advance" }
   | { readonly type: "found"; readonly ids: readonly TaskId[]; readonly found: readonly (StoredTask | undefined)[] }
+  /** They were claimed, and no handler has their name. */
+  | { readonly type: "park"; readonly tasks: readonly StoredTask[] }
   | { readonly type: "leaseWaitOver" }
   | { readonly type: "spaceAgain" }
   | { readonly type: "committed"; readonly next: () => void }
@@ -168,7 +170,11 @@ function waitForSpace(state: QueueState, self: Self<Inbox>, retry: () => void): 
 export function spaceAgain(state: QueueState): void {
   const retries = state.waitingForSpace;
   state.waitingForSpace = [];
-  for (const retry of retries) retry();
+  for (const retry of retries) {
+    // Claims have looked in the meantime for what this may make ready.
+    becameReady(state);
+    retry();
+  }
 }
 
 /** Something may be claimed that could not be before. */
@@ -208,8 +214,8 @@ function claimed(state: QueueState, self: Self<Inbox>, claim: Claim, { tasks, ex
   if (known.length > 0 && life !== undefined) state.dispatcher().tell({ type: "run", life, tasks: known });
   claimsCameIn(state);
   tellExpired(state, self, expired);
-  if (unknown.length > 0) park(state, self, unknown);
-  else poke(state, self);
+  if (unknown.length > 0) self.tell({ type: "park", tasks: unknown });
+  poke(state, self);
   drained(state, self);
 }
 
@@ -223,16 +229,6 @@ export function stopClaiming(state: QueueState, { reply }: Extract<QueueMessage,
 
 function claimsCameIn(state: QueueState): void {
   if (state.claiming === 0) for (const reply of state.stopped.splice(0)) reply();
-}
-
-/** No handler has their name (an older version of the program stored them): they are set aside until one has. */
-function park(state: QueueState, self: Self<Inbox>, tasks: readonly StoredTask[]): void {
-  const settlements = tasks.map(({ id, life }) => ({
-    id,
-    fence: { epoch: state.epoch, attempt: life.attempt },
-    end: { to: "ready", cause: "parked" } as const,
-  }));
-  commit(state, self, [{ type: "settle", now: self.clock.now(), settlements }], () => drained(state, self));
 }
 
 /** Claims, if that is all there is to do. */

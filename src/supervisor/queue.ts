@@ -17,7 +17,7 @@ import {
   type QueueParts,
   type QueueState,
 } from "./queue-state.ts";
-import { handleAttemptsEnded, handleDispatcherStarted } from "./settling.ts";
+import { handleAttemptsEnded, handleDispatcherStarted, park } from "./settling.ts";
 
 /**
  * Decides what is next. Every message becomes one list of changes, committed together; where workers have room, a claim
@@ -75,6 +75,7 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
       stopClaiming,
       dispatcherStarted: handleDispatcherStarted,
       attemptsEnded: handleAttemptsEnded,
+      park,
       spaceAgain,
       advance,
       committed(_state, { next }) {

@@ -44,6 +44,17 @@ export function handleDispatcherStarted(
   const ended = lost.map((task): EndedAttempt => ({ task, report: { id: task.id, end: { type: "unstarted" } } }));
   if (ended.length > 0) settleAttempts(state, self, ended);
   else poke(state, self);
+  drained(state, self);
+}
+
+/** An older version of the program stored them: they are set aside until a handler has their name again. */
+export function park(state: QueueState, { tasks }: Extract<Inbox, { type: "park" }>, self: Self<Inbox>): void {
+  const settlements = tasks.map(({ id, life }) => ({
+    id,
+    fence: { epoch: state.epoch, attempt: life.attempt },
+    end: { to: "ready", cause: "parked" } as const,
+  }));
+  settle(state, self, settlements, () => undefined);
 }
 
 function settleAttempts(state: QueueState, self: Self<Inbox>, ended: readonly EndedAttempt[]): void {

@@ -157,16 +157,18 @@ test("Q03: a lease is failed, released or prolonged", async () => {
   const queue = omniq.queues.get("leases");
   const handle = await omniq.enqueue("echo", [1], { queue: "leases", maxRetries: 1, retryDelay: 1 });
 
-  expect(await (await queue.dequeue())?.release()).toBe(true);
-  const released = await queue.dequeue();
-  expect(released?.task.attempt).toBe(1);
-  expect(await released?.nack(new RangeError("too far"))).toBe(true);
-  const retried = await queue.dequeue({ waitMs: "30s", leaseMs: 100 });
-  expect(retried?.task).toMatchObject({ attempt: 2, errors: [{ error: { name: "RangeError", message: "too far" } }] });
-  expect(await retried?.extend("1m")).toBe(true);
+  const first = await queue.dequeue();
+  expect(await first?.release()).toBe(true);
+  const second = await queue.dequeue();
+  expect(second?.task).toMatchObject({ attempt: 2, interruptions: 0, errors: [] });
+  expect(await first?.ack("late")).toBe(false);
+  expect(await second?.nack(new RangeError("too far"))).toBe(true);
+  const third = await queue.dequeue({ waitMs: "30s", leaseMs: 100 });
+  expect(third?.task).toMatchObject({ attempt: 3, errors: [{ error: { name: "RangeError", message: "too far" } }] });
+  expect(await third?.extend("1m")).toBe(true);
   expect(await queue.dequeue({ waitMs: 300 })).toBeUndefined();
-  expect(await retried?.nack(new Error("again"))).toBe(true);
-  expect(await handle.wait()).toMatchObject({ state: "failed", attempt: 2, error: { cause: { message: "again" } } });
+  expect(await third?.nack(new Error("again"))).toBe(true);
+  expect(await handle.wait()).toMatchObject({ state: "failed", attempt: 3, error: { cause: { message: "again" } } });
 });
 
 test("Q03: a failed lease is back after exactly the delay it asked for", async () => {
