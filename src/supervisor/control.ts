@@ -36,7 +36,7 @@ export function cancelTasks(
         retryWaitingForRoom(state);
         drained(state, self);
       }
-      const answers = ids.map((id, index) => {
+      const answers = ids.map(async (id, index) => {
         if (isFoundWaiting(found[index])) return true;
         if (found[index] !== "running" || running === "no") return false;
         return stopRunning(state, id, { reason, mode: running, graceMs });

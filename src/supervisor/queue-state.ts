@@ -134,7 +134,7 @@ export function commit<const C extends readonly Change[]>(
       type: "committed",
       next: () => {
         done(answers.slice(0, changes.length) as never);
-        if (claim !== undefined) claimed(state, self, claim, answers.at(-1) as Claimed);
+        if (claim !== undefined) handleClaimed(state, self, claim, answers.at(-1) as Claimed);
       },
     }),
     (error) => ({
@@ -202,7 +202,7 @@ function nextClaim(state: QueueState, now: EpochMs): Claim | undefined {
   return { type: "claim", limit, now, owner: state.owner };
 }
 
-function claimed(state: QueueState, self: Self<Inbox>, claim: Claim, { tasks, expired }: Claimed): void {
+function handleClaimed(state: QueueState, self: Self<Inbox>, claim: Claim, { tasks, expired }: Claimed): void {
   const known = tasks.filter(({ request }) => state.names.has(request.name));
   const unknown = tasks.filter(({ request }) => !state.names.has(request.name));
   const life = state.dispatcherLife;

@@ -211,14 +211,9 @@ export class TestSupervisor {
   /** Asks, and lets time pass for the disk until there is an answer. */
   async answered<T>(build: (reply: Reply<T>) => QueueMessage): Promise<T> {
     const answer = this.ask(build);
-    let isThere = false;
-    void answer.then(
-      () => (isThere = true),
-      () => (isThere = true),
-    );
     await this.settle();
     // The disk takes its time.
-    for (let step = 0; !isThere && step < 100; step++) await this.advance(1);
+    for (let step = 0; step < 100 && (await stateOf(answer)) === "pending"; step++) await this.advance(1);
     return answer;
   }
 
