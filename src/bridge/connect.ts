@@ -1,7 +1,7 @@
 import { MessageChannel, Worker, type MessagePort, type Transferable } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
-import { ClosedError, SupervisorLostError } from "../base/errors.ts";
+import { ActorStoppedError, ClosedError, SupervisorLostError } from "../base/errors.ts";
 import type { ResolvedOptions } from "../config/resolve.ts";
 import type { Logger } from "../config/open-options.ts";
 import { joinPayloads, splitPayloads } from "../task/codec.ts";
@@ -50,6 +50,7 @@ export class Connection {
   readonly #logger: Logger | undefined;
   readonly #exited: Promise<void>;
   #end: Error | undefined;
+  #isClosing = false;
   #call = 0;
 
   /** Starts the supervisor thread. Await `calls.ready()` next. */
@@ -83,7 +84,7 @@ export class Connection {
 
   /** Stores tasks; resolves when they are on disk, with the ids where they differ from those sent. */
   store(message: Unnumbered): Promise<readonly (TaskId | undefined)[] | undefined> {
-    if (this.#end !== undefined) return Promise.reject(this.#end);
+    if (this.#end !== undefined || this.#isClosing) return Promise.reject(this.#end ?? new ClosedError());
     const call = ++this.#call;
     return new Promise((resolve, reject) => {
       this.#pending.set(call, { resolve, reject });
@@ -112,6 +113,7 @@ export class Connection {
   /** Ends the supervisor; what runs has so long to finish. */
   async close(drainMs: number): Promise<void> {
     if (this.#end !== undefined) return;
+    this.#isClosing = true;
     await this.calls.close(drainMs);
     this.#finish(new ClosedError());
     // Never terminated: a thread that is ended inside of a transaction takes the process with it.
@@ -129,7 +131,7 @@ export class Connection {
         this.#settle(message.call)?.resolve(message.ids);
         return;
       case "refused":
-        this.#settle(message.call)?.reject(fromWireError(message.error));
+        this.#settle(message.call)?.reject(this.#explained(fromWireError(message.error)));
         return;
       case "outcomes": {
         const results = splitPayloads(message.results);
@@ -152,6 +154,11 @@ export class Connection {
     }
   }
 
+  /** Actors stop when the runtime closes: to its user, that is one thing. */
+  #explained(error: Error): Error {
+    return this.#isClosing && error instanceof ActorStoppedError ? new ClosedError() : error;
+  }
+
   #settle(call: number): Pending | undefined {
     const pending = this.#pending.get(call);
     if (pending === undefined) return undefined;
@@ -166,7 +173,8 @@ export class Connection {
       nodeEndpoint(this.#worker),
     );
     const call = (name: string, args: unknown[]): Promise<unknown> => {
-      if (this.#end !== undefined) return Promise.reject(this.#end);
+      const isLate = this.#isClosing && name !== "close";
+      if (this.#end !== undefined || isLate) return Promise.reject(this.#end ?? new ClosedError());
       return new Promise((resolve, reject) => {
         this.#rejectors.add(reject);
         this.#liveness.expect();
@@ -178,7 +186,8 @@ export class Connection {
         };
         const method = remote[name] as unknown as (...args: unknown[]) => Promise<Answer<unknown>>;
         method(...args).then(
-          (answer) => done(() => (answer.ok ? resolve(answer.value) : reject(fromWireError(answer.error)))),
+          (answer) =>
+            done(() => (answer.ok ? resolve(answer.value) : reject(this.#explained(fromWireError(answer.error))))),
           (error: unknown) => done(() => reject(error)),
         );
       });

@@ -1,5 +1,6 @@
-import { toMs, type Duration } from "../base/duration.ts";
+import type { Duration } from "../base/duration.ts";
 import { TaskFailedError, UnknownTaskIdError, WaitTimeoutError } from "../base/errors.ts";
+import { readCall } from "../config/call-options.ts";
 import type { ReceivedOutcome } from "../bridge/connect.ts";
 import type { StopMode } from "../supervisor/protocol.ts";
 import { decode } from "../task/codec.ts";
@@ -106,13 +107,14 @@ export class TaskHandle<out R = unknown> {
     return this.#source.cancel(this.id, typeof reason === "string" ? { reason } : reason);
   }
 
-  async #ended({ timeout, signal }: WaitOptions): Promise<ReceivedOutcome> {
+  async #ended(options: WaitOptions): Promise<ReceivedOutcome> {
+    const { timeout, signal } = readCall("wait", options);
     await this.flushed;
     signal?.throwIfAborted();
     if (this.#watched !== undefined && timeout === undefined && signal === undefined) return this.#watched;
     const { outcome, forget } = this.#source.outcome(this.id, false);
     if (timeout === undefined && signal === undefined) return outcome;
-    return limited(outcome, forget, this.id, timeout === undefined ? undefined : toMs(timeout), signal);
+    return limited(outcome, forget, this.id, timeout, signal);
   }
 }
 

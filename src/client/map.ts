@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { InvalidArgumentError, type TaskFailedError } from "../base/errors.ts";
 import { checkName } from "../base/names.ts";
+import { readCall } from "../config/call-options.ts";
 import type { Outcome } from "./handle.ts";
 import type { TaskId } from "../task/task.ts";
 
@@ -47,10 +48,8 @@ export async function* mapTasks<I extends readonly unknown[], R>(
   options: MapOptions<I>,
   source: MapSource,
 ): AsyncGenerator<MapItem<I, R>, void, undefined> {
-  const { concurrency = defaultConcurrency, ordered = false, key, onError = "throw" } = options;
-  if (!Number.isSafeInteger(concurrency) || concurrency < 1) {
-    throw new InvalidArgumentError("options.concurrency", `${String(concurrency)} is not a whole number from 1.`);
-  }
+  const { concurrency = defaultConcurrency, ordered = false, onError = "throw" } = readCall("map", options);
+  const { key } = options;
   const iterator = iteratorOf(inputs);
   const ready = new Ready<MapItem<I, R>>(ordered);
   let next = 0;
@@ -193,8 +192,9 @@ class Ready<T> {
 }
 
 function iteratorOf<I>(inputs: Iterable<I> | AsyncIterable<I>): Iterator<I> | AsyncIterator<I> {
-  if (Symbol.asyncIterator in inputs) return inputs[Symbol.asyncIterator]();
-  if (Symbol.iterator in inputs) return inputs[Symbol.iterator]();
+  const given: Partial<Iterable<I> & AsyncIterable<I>> = Object(inputs);
+  const iterator = given[Symbol.asyncIterator]?.() ?? given[Symbol.iterator]?.();
+  if (iterator !== undefined) return iterator;
   throw new InvalidArgumentError("inputs", "is not iterable. Give an array, a generator, or a stream.");
 }
 

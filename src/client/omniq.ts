@@ -1,7 +1,8 @@
-import { toMs, type Duration } from "../base/duration.ts";
+import type { Duration } from "../base/duration.ts";
 import { ClosedError, DuplicateTaskError, InvalidArgumentError, WaitTimeoutError } from "../base/errors.ts";
 import { checkName } from "../base/names.ts";
 import { Connection } from "../bridge/connect.ts";
+import { readCall } from "../config/call-options.ts";
 import type { OpenOptions } from "../config/open-options.ts";
 import { resolveOpenOptions, type ResolvedOptions } from "../config/resolve.ts";
 import type { CatalogueEntry } from "../executor/executor.ts";
@@ -219,19 +220,8 @@ export class Omniq<M = any> {
 
   /** Whether the task is cancelled; `false` when it has ended, is unknown, or finished before it noticed. */
   async cancel(id: TaskId, options: CancelOptions = {}): Promise<boolean> {
-    const { reason = "cancelled", running = "terminate", grace = 1_000 } = options;
-    if (!["no", "signal", "terminate"].includes(running)) {
-      throw new InvalidArgumentError(
-        "options.running",
-        `${JSON.stringify(running)} is not one of "no", "signal", "terminate".`,
-      );
-    }
-    const [isCancelled] = await this.#connection.calls.cancel(
-      [checkName("id", id)],
-      String(reason).slice(0, 1_000),
-      running,
-      toMs(grace),
-    );
+    const { reason = "cancelled", running = "terminate", grace = 1_000 } = readCall("cancel", options);
+    const [isCancelled] = await this.#connection.calls.cancel([checkName("id", id)], reason, running, grace);
     return isCancelled === true;
   }
 
@@ -243,7 +233,8 @@ export class Omniq<M = any> {
 
   /** Forgets a task. Whether it was there. @throws TaskBusyError when it is running, unless `force`. */
   async delete(id: TaskId, options: { readonly force?: boolean | undefined } = {}): Promise<boolean> {
-    const [wasThere] = await this.#connection.calls.delete([checkName("id", id)], options.force === true);
+    const { force = false } = readCall("delete", options);
+    const [wasThere] = await this.#connection.calls.delete([checkName("id", id)], force);
     return wasThere === true;
   }
 
@@ -261,9 +252,9 @@ export class Omniq<M = any> {
    * @throws WaitTimeoutError after `timeout`; the work goes on.
    */
   async drain(options: { readonly timeout?: Duration | undefined } = {}): Promise<DrainReport> {
+    const { timeout: ms } = readCall("drain", options);
     const drained = this.#connection.calls.drain();
-    if (options.timeout === undefined) return drained;
-    const ms = toMs(options.timeout);
+    if (ms === undefined) return drained;
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new WaitTimeoutError("The work", ms)), Math.min(ms, 2 ** 31 - 1));
@@ -285,10 +276,10 @@ export class Omniq<M = any> {
    * Ends the runtime: starts nothing more, lets running tasks finish, ends the workers, closes the store. What had
    * not finished runs again at the next open. Calling it again waits for the same end.
    */
-  close(options: CloseOptions = {}): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { drain = 30_000 } = readCall("close", options);
     if (this.#closing === undefined) {
-      const drainMs = toMs(options.drain ?? "30s");
-      this.#closing = this.#connection.close(drainMs).catch((error: unknown) => {
+      this.#closing = this.#connection.close(drain).catch((error: unknown) => {
         if (!(error instanceof ClosedError)) throw error;
       });
     }

@@ -11,6 +11,7 @@ export class Outcomes {
   readonly #connection: Connection;
   readonly #listeners = new Map<TaskId, Listener[]>();
   #toAsk: TaskId[] = [];
+  #ended: Error | undefined;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -19,6 +20,7 @@ export class Outcomes {
 
   /** Resolves with the outcome of the task. With `isWatched`, the supervisor knows already that it is wanted. */
   next(id: TaskId, isWatched = false): { readonly outcome: Promise<ReceivedOutcome>; readonly forget: () => void } {
+    if (this.#ended !== undefined) return { outcome: Promise.reject(this.#ended), forget: () => undefined };
     let forget = (): void => undefined;
     const outcome = new Promise<ReceivedOutcome>((resolve, reject) => {
       const listener = { resolve, reject };
@@ -36,6 +38,7 @@ export class Outcomes {
 
   /** The connection has ended: nothing will come any more. */
   end(reason: Error): void {
+    this.#ended = reason;
     for (const listeners of this.#listeners.values()) for (const { reject } of listeners) reject(reason);
     this.#listeners.clear();
   }
@@ -51,6 +54,7 @@ export class Outcomes {
   }
 
   #receive(outcomes: readonly ReceivedOutcome[]): void {
+    if (this.#listeners.size === 0) return;
     for (const outcome of outcomes) {
       const listeners = this.#listeners.get(outcome.id);
       if (listeners === undefined) continue;

@@ -1,6 +1,6 @@
-import { toMs, type Duration } from "../base/duration.ts";
-import { InvalidArgumentError } from "../base/errors.ts";
+import type { Duration } from "../base/duration.ts";
 import { checkName } from "../base/names.ts";
+import { readCall } from "../config/call-options.ts";
 import type { SupervisorCalls } from "../bridge/contract.ts";
 import type { StateCounts } from "../storage/storage.ts";
 import type { LeasedTask } from "../supervisor/protocol.ts";
@@ -93,19 +93,7 @@ export class Queue {
 
   /** Changes the limits that are given. @throws InvalidArgumentError. */
   async configure(limits: QueueLimits): Promise<void> {
-    const { concurrency, maxSize } = limits;
-    for (const [key, value] of Object.entries({ concurrency, maxSize })) {
-      if (value !== undefined && value !== null && (!Number.isSafeInteger(value) || value < 1)) {
-        throw new InvalidArgumentError(
-          `limits.${key}`,
-          `${String(value)} is not a whole number from 1. Give null for no limit.`,
-        );
-      }
-    }
-    await this.#source.calls.configureQueue(this.name, {
-      ...(concurrency === undefined ? {} : { concurrency }),
-      ...(maxSize === undefined ? {} : { maxSize }),
-    });
+    await this.#source.calls.configureQueue(this.name, readCall("limits", limits, "limits"));
   }
 
   /** Deletes its tasks that match and do not run. Resolves with how many. */
@@ -126,11 +114,9 @@ export class Queue {
    * `waitMs`. Workers take tasks of the same queue; open the runtime with `executors: { threads: 0 }` to have none.
    */
   async dequeue(options: DequeueOptions = {}): Promise<Lease | undefined> {
-    const { waitMs = 0, leaseMs = 30_000, ack = "manual" } = options;
-    if (ack !== "manual" && ack !== "auto")
-      throw new InvalidArgumentError("options.ack", 'is neither "manual" nor "auto".');
+    const { waitMs = 0, leaseMs = 30_000, ack = "manual" } = readCall("dequeue", options);
     const { calls, noResult } = this.#source;
-    const leased = await calls.lease([this.name], toMs(leaseMs), toMs(waitMs), ack, noResult);
+    const leased = await calls.lease([this.name], leaseMs, waitMs, ack, noResult);
     return leased === undefined ? undefined : new Lease(leased, this.#source);
   }
 }
@@ -163,15 +149,18 @@ export class Lease {
   }
 
   /** It is done. */
-  ack(result?: unknown): Promise<boolean> {
+  async ack(result?: unknown): Promise<boolean> {
     const { maxPayloadBytes } = this.#source;
     return this.#end({ type: "ack", result: encode(result, "result", { maxBytes: maxPayloadBytes }) });
   }
 
   /** It failed: it is retried as its options say, or after exactly `delay`. */
-  nack(error: unknown = new Error("nack"), options: { readonly delay?: Duration | undefined } = {}): Promise<boolean> {
-    const delay = options.delay === undefined ? {} : { delayMs: toMs(options.delay) };
-    return this.#end({ type: "nack", error: toTaskError(error), ...delay });
+  async nack(
+    error: unknown = new Error("nack"),
+    options: { readonly delay?: Duration | undefined } = {},
+  ): Promise<boolean> {
+    const { delay } = readCall("nack", options);
+    return this.#end({ type: "nack", error: toTaskError(error), ...(delay === undefined ? {} : { delayMs: delay }) });
   }
 
   /** It was not begun: it is ready again, at its old place. */
@@ -180,8 +169,9 @@ export class Lease {
   }
 
   /** The lease ends this long from now, unless it ends later already. */
-  extend(lease: Duration): Promise<boolean> {
-    return this.#end({ type: "extend", leaseMs: toMs(lease) });
+  async extend(lease: Duration): Promise<boolean> {
+    const { leaseMs = 0 } = readCall("dequeue", { leaseMs: lease });
+    return this.#end({ type: "extend", leaseMs });
   }
 
   #end(end: Parameters<SupervisorCalls["endLease"]>[2]): Promise<boolean> {

@@ -30,8 +30,11 @@ export type Options = Readonly<Record<string, Option>>;
 /** A row for every option of `T`, and no other. */
 export type Table<T> = Readonly<Record<keyof T, Option>>;
 
+/** Options of a single call: only how they are checked. */
+export type Readers = Readonly<Record<string, { readonly read: Reader<unknown> }>>;
+
 /** What was given, read: options that were left out are left out. */
-export type Given<O extends Options> = { -readonly [K in keyof O]?: ReturnType<O[K]["read"]> };
+export type Given<O extends Readers> = { -readonly [K in keyof O]?: ReturnType<O[K]["read"]> };
 
 /** What was given, read, and the defaults of the rest. */
 export type Complete<O extends Options> = {
@@ -39,7 +42,7 @@ export type Complete<O extends Options> = {
 } & { -readonly [K in keyof O as O[K] extends { default: unknown } ? never : K]?: ReturnType<O[K]["read"]> };
 
 /** Reads an object of options. An option that is `undefined` counts as left out. */
-export function readGiven<const O extends Options>(options: O, value: unknown, path: string): Given<O> {
+export function readGiven<const O extends Readers>(options: O, value: unknown, path: string): Given<O> {
   const given: Record<string, unknown> = {};
   const object = asObject(value, path);
   for (const name of Object.keys(object)) {

@@ -103,6 +103,8 @@ export async function runBatch(message: BatchMessage): Promise<void> {
   if (isRetiring) batch.slot.revoke();
   let now = batch.flushedAt;
   for (;;) {
+    // Only one task waits for the modules: another could not be taken back when that one blocks the thread.
+    if (loaded === undefined) await firstLoad;
     const index = batch.slot.take(headers.length);
     if (index === -1) break;
     if (now - batch.flushedAt > longestUnflushedMs) batch.flush();
@@ -126,8 +128,13 @@ export async function runBatch(message: BatchMessage): Promise<void> {
 function loadFor({ slot, index }: ActiveBatch): Promise<Loaded> {
   slot.begin(index, Date.now());
   slot.wait();
-  return load();
+  const loading = load();
+  firstLoad = loading;
+  return loading;
 }
+
+/** The load that a task waits for. */
+let firstLoad: Promise<Loaded> | undefined;
 
 function start(batch: ActiveBatch, found: Loaded, header: TaskHeader, args: Payload, startedAt: number) {
   if (batch.slot.isStopAsked(batch.index)) return { type: "stopped" } satisfies AttemptEnd;
