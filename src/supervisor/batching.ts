@@ -38,16 +38,16 @@ export class Durations {
 
 /** How many tasks from the head of `tasks` make the next batch. At least one. */
 export function nextBatch(
-  tasks: readonly StoredTask[],
+  tasks: readonly { readonly task: StoredTask }[],
   from: number,
   durations: Durations,
 ): { size: number; estimateMs: number } {
   let size = 0;
   let estimateMs = 0;
   for (let at = from; at < tasks.length && size < largestBatch; at++) {
-    const task = tasks[at];
-    if (task === undefined) break;
-    const duration = durations.of(task.request.name);
+    const waiting = tasks[at];
+    if (waiting === undefined) break;
+    const duration = durations.of(waiting.task.request.name);
     if (size > 0 && estimateMs + duration > batchMs) break;
     estimateMs += duration;
     size++;

@@ -5,9 +5,15 @@ import type { StoredTask, TaskId } from "../task/task.ts";
 import { Durations, nextBatch, prefetchBelowMs } from "./batching.ts";
 import type { DispatcherMessage, EndedAttempt, QueueMessage } from "./protocol.ts";
 
+/** A claimed task, with its place in the order in which claimed tasks came. */
+interface Waiting {
+  readonly task: StoredTask;
+  readonly place: number;
+}
+
 /** A batch that an executor has. Kept outside of the actor's state, because it goes on when the actor is restarted. */
 export interface ActiveRun {
-  readonly tasks: Map<TaskId, StoredTask>;
+  readonly tasks: Map<TaskId, Waiting>;
   readonly startedAt: EpochMs;
   readonly estimateMs: number;
   readonly run: Run;
@@ -37,8 +43,10 @@ interface State extends DispatcherParts {
   readonly life: symbol;
   readonly durations: Durations;
   /** Claimed and not started, in the order to start them; `next` is the first that is left. */
-  waiting: StoredTask[];
+  waiting: Waiting[];
   next: number;
+  /** How many have come. */
+  arrived: number;
   /** Asked of the queue and not yet here. */
   asked: number;
   watchAt: EpochMs | undefined;
@@ -60,6 +68,7 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
         durations: new Durations(),
         waiting: [],
         next: 0,
+        arrived: 0,
         asked: 0,
         watchAt: undefined,
         isFinishing: undefined,
@@ -74,7 +83,10 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
       run(state, { life, tasks }, self) {
         if (life !== state.life) return;
         state.asked = Math.max(0, state.asked - tasks.length);
-        addWaiting(state, tasks);
+        addWaiting(
+          state,
+          tasks.map((task) => ({ task, place: state.arrived++ })),
+        );
         if (state.isFinishing !== undefined) giveBackWaiting(state);
         else start(state, self);
       },
@@ -86,6 +98,7 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
           if (state.active.size === 0) state.isFinishing();
           return;
         }
+        takeBackStuck(state, self.clock.now());
         start(state, self);
         const wanted = wantedNow(state);
         if (wanted > 0) state.queue().tell({ type: "attemptsEnded", ended: [], wanted });
@@ -102,22 +115,24 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
 
 // ------------------------------------------------------------------------------------------------------- starting
 
-function addWaiting(state: State, tasks: readonly StoredTask[]): void {
-  state.waiting = [...state.waiting.slice(state.next), ...tasks];
+/** By priority, then in the order in which they came: a later one may be more important than those that are here. */
+function addWaiting(state: State, more: readonly Waiting[]): void {
+  state.waiting = [...state.waiting.slice(state.next), ...more];
   state.next = 0;
-  // A task that became ready later may be more important than those that are here.
-  state.waiting.sort((one, other) => other.request.priority - one.request.priority);
+  state.waiting.sort(
+    (one, other) => other.task.request.priority - one.task.request.priority || one.place - other.place,
+  );
 }
 
 function start(state: State, self: Self<Inbox>): void {
   const now = self.clock.now();
-  const late: StoredTask[] = [];
+  const late: Waiting[] = [];
   while (state.next < state.waiting.length) {
     const { size, estimateMs } = nextBatch(state.waiting, state.next, state.durations);
     if (!hasRoom(state, estimateMs)) break;
-    const batch: StoredTask[] = [];
-    for (const task of state.waiting.slice(state.next, state.next + size)) {
-      (isLate(task, now) ? late : batch).push(task);
+    const batch: Waiting[] = [];
+    for (const waiting of state.waiting.slice(state.next, state.next + size)) {
+      (isLate(waiting.task, now) ? late : batch).push(waiting);
     }
     state.next += size;
     if (batch.length > 0) handOver(state, self, batch, estimateMs);
@@ -130,17 +145,20 @@ function start(state: State, self: Self<Inbox>): void {
 const isLate = ({ request }: StoredTask, now: EpochMs): boolean =>
   request.expiresAt !== undefined && request.expiresAt <= now;
 
-function handOver(state: State, self: Self<Inbox>, batch: readonly StoredTask[], estimateMs: number): void {
+function handOver(state: State, self: Self<Inbox>, batch: readonly Waiting[], estimateMs: number): void {
   const active: ActiveRun = {
-    tasks: new Map(batch.map((task) => [task.id, task])),
+    tasks: new Map(batch.map((waiting) => [waiting.task.id, waiting])),
     startedAt: self.clock.now(),
     estimateMs,
-    run: state.executor.run(batch, {
-      ended: (reports) => self.tell({ type: "ended", active, reports }),
-      idle: () => self.tell({ type: "idle", active }),
-    }),
+    run: state.executor.run(
+      batch.map(({ task }) => task),
+      {
+        ended: (reports) => self.tell({ type: "ended", active, reports }),
+        idle: () => self.tell({ type: "idle", active }),
+      },
+    ),
     isRevoked: false,
-    hasTimeouts: batch.some(({ request }) => request.timeoutMs !== undefined),
+    hasTimeouts: batch.some(({ task }) => task.request.timeoutMs !== undefined),
     timedOut: new Map(),
     stopped: new Set(),
   };
@@ -177,9 +195,9 @@ function wantedNow(state: State): number {
 }
 
 /** Gives claimed tasks back to the queue, as they were before. */
-function giveBack(state: State, tasks: readonly StoredTask[]): void {
+function giveBack(state: State, tasks: readonly Waiting[]): void {
   if (tasks.length === 0) return;
-  const ended = tasks.map((task): EndedAttempt => ({ task, report: { id: task.id, end: { type: "unstarted" } } }));
+  const ended = tasks.map(({ task }): EndedAttempt => ({ task, report: { id: task.id, end: { type: "unstarted" } } }));
   state.queue().tell({ type: "attemptsEnded", ended, wanted: wantedNow(state) });
 }
 
@@ -194,21 +212,22 @@ function giveBackWaiting(state: State): void {
 
 function handleEnded(state: State, { active, reports }: Extract<Inbox, { type: "ended" }>, self: Self<Inbox>): void {
   const ended: EndedAttempt[] = [];
-  const takenBack: StoredTask[] = [];
+  const takenBack: Waiting[] = [];
   for (const report of reports) {
-    const task = active.tasks.get(report.id);
-    if (task === undefined) continue;
+    const waiting = active.tasks.get(report.id);
+    if (waiting === undefined) continue;
+    const { task } = waiting;
     active.tasks.delete(report.id);
     if (report.durationMs !== undefined) state.durations.learn(task.request.name, report.durationMs);
     const timedOutMs = active.timedOut.get(report.id);
     if (report.end.type === "unstarted" && state.isFinishing === undefined && !active.stopped.has(report.id)) {
       // Its batch got stuck, or its worker died: it stays claimed, and goes to the next worker that is free.
-      takenBack.push(task);
+      takenBack.push(waiting);
       continue;
     }
     ended.push(timedOutMs === undefined ? { task, report } : { task, report, timedOutMs });
   }
-  state.waiting.splice(state.next, 0, ...takenBack);
+  if (takenBack.length > 0) addWaiting(state, takenBack);
   const wanted = wantedNow(state);
   if (ended.length > 0 || wanted > 0) state.queue().tell({ type: "attemptsEnded", ended, wanted });
   if (state.isFinishing === undefined) start(state, self);
@@ -216,11 +235,11 @@ function handleEnded(state: State, { active, reports }: Extract<Inbox, { type: "
 
 function handleStop(state: State, message: Extract<Inbox, { type: "stop" }>): void {
   const { id, reason, mode, graceMs } = message;
-  const at = state.waiting.findIndex((task, index) => index >= state.next && task.id === id);
-  const task = state.waiting[at];
-  if (task !== undefined) {
+  const at = state.waiting.findIndex(({ task }, index) => index >= state.next && task.id === id);
+  const waiting = state.waiting[at];
+  if (waiting !== undefined) {
     state.waiting.splice(at, 1);
-    giveBack(state, [task]);
+    giveBack(state, [waiting]);
     return;
   }
   for (const active of state.active) {
@@ -238,7 +257,7 @@ function handleWatch(state: State, _message: Inbox, self: Self<Inbox>): void {
   const now = self.clock.now();
   for (const active of state.active) {
     const current = active.run.current();
-    const timeoutMs = current === undefined ? undefined : active.tasks.get(current.id)?.request.timeoutMs;
+    const timeoutMs = current === undefined ? undefined : active.tasks.get(current.id)?.task.request.timeoutMs;
     if (
       current !== undefined &&
       timeoutMs !== undefined &&
@@ -248,9 +267,17 @@ function handleWatch(state: State, _message: Inbox, self: Self<Inbox>): void {
       active.timedOut.set(current.id, timeoutMs);
       active.run.stop(current.id, `The attempt took longer than its timeout of ${timeoutMs} ms.`, timeoutGraceMs);
     }
-    if (now >= active.startedAt + patienceMs) takeBack(active);
   }
+  takeBackStuck(state, now);
   watch(state, self);
+}
+
+/** What waits behind a task that takes long goes to a worker that has nothing to do; if none has, it may as well wait. */
+function takeBackStuck(state: State, now: EpochMs): void {
+  let running = 0;
+  for (const { run } of state.active) if (run.current() !== undefined) running++;
+  if (running >= state.executor.slots / 2) return;
+  for (const active of state.active) if (now >= active.startedAt + patienceMs) takeBack(active);
 }
 
 function takeBack(active: ActiveRun): void {
@@ -264,7 +291,8 @@ function watch(state: State, self: Self<Inbox>): void {
   const now = self.clock.now();
   let at = Number.POSITIVE_INFINITY;
   for (const active of state.active) {
-    if (!active.isRevoked && active.tasks.size > 0) at = Math.min(at, active.startedAt + patienceMs);
+    const patience = active.startedAt + patienceMs;
+    if (patience > now && active.tasks.size > 0) at = Math.min(at, patience);
     if (active.hasTimeouts) at = Math.min(at, nextTimeout(active, now));
   }
   if (at === Number.POSITIVE_INFINITY || (state.watchAt !== undefined && state.watchAt <= at)) return;
@@ -275,7 +303,9 @@ function watch(state: State, self: Self<Inbox>): void {
 function nextTimeout(active: ActiveRun, now: EpochMs): EpochMs {
   let at = Number.POSITIVE_INFINITY;
   const current = active.run.current();
-  for (const { id, request } of active.tasks.values()) {
+  for (const {
+    task: { id, request },
+  } of active.tasks.values()) {
     if (request.timeoutMs === undefined || active.timedOut.has(id)) continue;
     const startedAt = current?.id === id ? current.startedAt : now;
     at = Math.min(at, startedAt + request.timeoutMs);

@@ -5,12 +5,13 @@ import type { StoredTask } from "../../src/task/task.ts";
 import { newLife } from "../../src/task/task.ts";
 import { aTask } from "../support/tasks.ts";
 
-const stored = (name: string): StoredTask => {
+const stored = (name: string): { readonly task: StoredTask } => {
   const { id, request, args } = aTask({ name });
-  return { id, request, args, life: newLife(request) };
+  return { task: { id, request, args, life: newLife(request) } };
 };
 
-const some = (count: number, name: string): StoredTask[] => Array.from({ length: count }, () => stored(name));
+const some = (count: number, name: string): { readonly task: StoredTask }[] =>
+  Array.from({ length: count }, () => stored(name));
 
 const knowing = (means: Readonly<Record<string, number>>): Durations => {
   const durations = new Durations();
