@@ -104,7 +104,7 @@ export async function runBatch(message: BatchMessage): Promise<void> {
   let now = batch.flushedAt;
   for (;;) {
     // Only one task waits for the modules: another could not be taken back when that one blocks the thread.
-    if (loaded === undefined) await firstLoad;
+    if (loaded === undefined && firstLoad !== undefined) await firstLoad;
     const index = batch.slot.take(headers.length);
     if (index === -1) break;
     if (now - batch.flushedAt > longestUnflushedMs) batch.flush();

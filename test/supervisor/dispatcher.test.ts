@@ -74,11 +74,14 @@ describe("batches", () => {
     const supervisor = await acquaintedWith(["short"], 1, { short: 5 });
     await supervisor.enqueue(...some(200, "short"));
     await supervisor.advance(3_000);
+    expect(sizes(supervisor)[0]).toBeGreaterThan(50);
+    supervisor.executor.batches.splice(0);
 
-    const batches = sizes(supervisor);
-    expect(batches[0]).toBeGreaterThan(50);
-    expect(batches.slice(-10)).toEqual(Array.from({ length: 10 }, () => 1));
-    expect(supervisor.listener.outcomes).toHaveLength(200);
+    await supervisor.enqueue(...some(10, "short"));
+    await supervisor.advance(3_000);
+
+    expect(sizes(supervisor)).toEqual(Array.from({ length: 10 }, () => 1));
+    expect(supervisor.listener.outcomes).toHaveLength(210);
   });
 });
 
@@ -147,16 +150,37 @@ describe("a batch that is stuck", () => {
   });
 
   test("is taken back on time though an earlier one is watched as well", async () => {
-    const supervisor = await acquaintedWith(["short"], 2, { short: 300 });
+    const supervisor = await acquaintedWith(["short"], 3, { short: 300 });
     await supervisor.enqueue(...some(2, "short"));
     await supervisor.advance(6);
+    // Behind or beside the first; a worker stays free, so that it is worth while.
     await supervisor.enqueue(...some(2, "short"));
+    const given = supervisor.executor.batches.length;
 
     await supervisor.advance(4);
-    expect(supervisor.executor.revocations).toBe(1);
+    const first = supervisor.executor.revocations;
     await supervisor.advance(6);
 
-    expect(supervisor.executor.revocations).toBe(2);
+    expect(given).toBe(2);
+    expect(first).toBe(1);
+    expect(supervisor.executor.revocations).toBeGreaterThanOrEqual(2);
+  });
+
+  test("stays where it is while every worker has something to do, and is taken back when one has not", async () => {
+    const supervisor = await acquaintedWith(["short"], 2);
+    const [held, rest] = [aTask({ id: "held", name: "short" }), some(5, "short")];
+    supervisor.executor.behave = ({ id, request }) => ({
+      durationMs: id === "held" ? 1_000 : request.name === "long" ? 40 : 0.005,
+    });
+    await supervisor.enqueue(aTask({ name: "long" }));
+    await supervisor.enqueue(held, ...rest);
+
+    await supervisor.advance(39);
+    expect(supervisor.executor.revocations).toBe(0);
+    await supervisor.advance(20);
+
+    expect(supervisor.executor.revocations).toBeGreaterThan(0);
+    for (const { id } of rest) expect(supervisor.listener.of(id)).toMatchObject([{ state: "completed" }]);
   });
 
   test("lets a task of which nothing is known run elsewhere, too", async () => {
@@ -170,6 +194,19 @@ describe("a batch that is stuck", () => {
     await supervisor.advance(50);
 
     expect(supervisor.listener.outcomes).toHaveLength(8);
+  });
+
+  test("has nothing put behind it any more once it was taken back", async () => {
+    const supervisor = await TestSupervisor.start({ threads: 3, behave: () => ({ durationMs: Infinity }) });
+    await supervisor.enqueue(...some(2, "greet"));
+    await supervisor.advance(20);
+    expect(supervisor.executor.revocations).toBe(2);
+
+    await supervisor.enqueue(...some(2, "greet"));
+    await supervisor.advance(5);
+
+    // One for the worker that is free, none for those that are held.
+    expect(sizes(supervisor)).toEqual([1, 1, 1]);
   });
 
   test("is not given again and again to workers that are all held", async () => {

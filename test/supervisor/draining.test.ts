@@ -65,15 +65,19 @@ describe("drain", () => {
   });
 
   test("is asked before the dispatcher has started, and still waits", async () => {
-    const supervisor = await TestSupervisor.start();
+    const supervisor = await TestSupervisor.start({ queues: { default: { isPaused: true } } });
     await supervisor.enqueue(...Array.from({ length: 4 }, () => aTask()));
+    // All three are handled before the next life of the dispatcher can say anything.
     supervisor.crash("queue");
+    const patch = { isPaused: false };
+    void supervisor.ask<unknown>((reply) => ({ type: "configureQueue", queue: "default", patch, reply }));
     const drained = drain(supervisor);
     await supervisor.advance(35);
     expect(await stateOf(drained)).toBe("pending");
     await supervisor.advance(10);
 
     expect(await drained).toEqual(nothing);
+    expect(supervisor.executor.starts).toHaveLength(4);
   });
 
   test("does not wait for what cannot run now, and counts it", async () => {
@@ -220,6 +224,17 @@ describe("closing", () => {
     void finish(supervisor);
     await supervisor.advance(50);
     expect((await supervisor.life("task")).state).toMatch(/completed|ready/);
+  });
+
+  test("asks for nothing more when the dispatcher finishes, though the queue would still claim", async () => {
+    const supervisor = await TestSupervisor.start({ behave: () => ({ durationMs: 50 }) });
+    await supervisor.enqueue(...Array.from({ length: 10 }, () => aTask()));
+
+    const finished = finish(supervisor);
+    await supervisor.advance(100);
+
+    expect(await stateOf(finished)).toBe("resolved");
+    expect(await supervisor.counts()).toEqual({ completed: 1, ready: 9 });
   });
 
   test("gives nothing to those who lease, and lets those who wait go", async () => {

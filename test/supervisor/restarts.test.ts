@@ -51,6 +51,17 @@ describe("a crash of the dispatcher", () => {
     expect(supervisor.storage.ends.filter(({ end }) => end.to === "completed")).toHaveLength(12);
   });
 
+  test("in the middle of a claim does not make it claim more than it has room for", async () => {
+    const supervisor = await TestSupervisor.start({ latencyMs: 10, behave: () => ({ durationMs: Infinity }) });
+    await supervisor.advance(50);
+    const enqueued = supervisor.enqueue(...many(20));
+    supervisor.crash("dispatcher");
+    await enqueued;
+    await supervisor.advance(200);
+
+    expect((await supervisor.counts()).running).toBe(3);
+  });
+
   test("over a batch that the executor refuses is survived", async () => {
     const supervisor = await TestSupervisor.start();
     let refusals = 1;

@@ -127,6 +127,26 @@ describe("a timeout", () => {
     expect(supervisor.listener.outcomes.map(({ state }) => state)).toEqual(tasks.map(() => "completed"));
   });
 
+  test("counts from the start of the handler also within a batch", async () => {
+    let isLearning = true;
+    const supervisor = await TestSupervisor.start({
+      behave: ({ request }) => ({
+        durationMs: isLearning ? 0 : request.timeoutMs === undefined ? 8 : 4,
+        onStop: "obey",
+      }),
+    });
+    await supervisor.enqueue(...Array.from({ length: 20 }, () => aTask()));
+    await supervisor.advance(50);
+    isLearning = false;
+    const second = aTask({ timeoutMs: 5 });
+    await supervisor.enqueue(aTask(), second);
+
+    await supervisor.advance(500);
+
+    expect(supervisor.executor.batches.at(-1)).toContain(second.id);
+    expect((await supervisor.life(second.id)).state).toBe("completed");
+  });
+
   test("counts from the start of the handler, not from when its batch was made", async () => {
     const supervisor = await TestSupervisor.start({
       behave: ({ request }) => ({ durationMs: request.name === "long" ? 60 : 20, onStop: "obey" }),
@@ -211,6 +231,23 @@ describe("a full disk", () => {
 
     expect(supervisor.crashes).toEqual([]);
     expect((await supervisor.life(task.id)).state).toBe("completed");
+  });
+
+  test("gives tasks that a crashed dispatcher had buffered back when there is space, and they run", async () => {
+    const supervisor = await TestSupervisor.start({ behave: () => ({ durationMs: 5_000 }) });
+    const tasks = Array.from({ length: 3 }, () => aTask());
+    await supervisor.enqueue(...tasks);
+    await supervisor.advance(20);
+    supervisor.storage.refuse = () => full;
+    supervisor.crash("dispatcher");
+    await supervisor.settle();
+    supervisor.storage.refuse = undefined;
+    // A claim that looks before they are back, and finds nothing.
+    await supervisor.configure("other", {});
+
+    await supervisor.advance(30_000);
+
+    for (const { id } of tasks) expect((await supervisor.life(id)).state).toBe("completed");
   });
 
   test("turns new tasks away at once", async () => {

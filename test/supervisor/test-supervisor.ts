@@ -133,6 +133,7 @@ export class TestSupervisor {
 
   /** Moves the clock by `ms`, letting the actors finish at every moment at which a timer fires. */
   async advance(ms: number): Promise<void> {
+    if (!(ms >= 0)) throw new RangeError(`Time cannot be moved by ${ms} ms.`);
     const end = this.clock.now() + ms;
     await this.settle();
     for (let next = this.clock.next(); next !== undefined && next <= end; next = this.clock.next()) {
