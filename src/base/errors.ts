@@ -120,10 +120,25 @@ export class DuplicateTaskError extends OmniqError {
 /** The queue holds `maxSize` unfinished tasks. Nothing was stored. */
 export class QueueFullError extends OmniqError {
   readonly code = "QUEUE_FULL";
-  constructor(queue: string, maxSize: number) {
+  readonly queue: string;
+  readonly maxSize: number;
+  /** @param adding how many tasks were to be stored. */
+  constructor(queue: string, maxSize: number, adding = 1) {
     super(
-      `Queue "${queue}" may hold ${maxSize} unfinished tasks and has no room for these. Raise "maxSize", slow the producer, or wait with onFull: "wait".`,
+      adding > maxSize
+        ? `Queue "${queue}" may hold ${maxSize} unfinished tasks; ${adding} at once never fit. Raise "maxSize", or enqueue fewer.`
+        : `Queue "${queue}" may hold ${maxSize} unfinished tasks and has no room for these. Raise "maxSize", slow the producer, or wait with onFull: "wait".`,
     );
+    this.queue = queue;
+    this.maxSize = maxSize;
+    this.#adding = adding;
+  }
+
+  readonly #adding: number;
+
+  /** Whether there may be room for them later. */
+  get mayFit(): boolean {
+    return this.#adding <= this.maxSize;
   }
 }
 

@@ -139,7 +139,7 @@ export function servePort(port: MessagePort, parts: ExposeParts): void {
         queue.tell({ type: "stopWaiting", ids: message.ids, sink });
         return;
       case "ping":
-        send({ type: "pong" });
+        // Answered where the thread begins.
         return;
     }
   });

@@ -7,6 +7,8 @@ import { createSystem } from "../actor/system.ts";
 import { systemClock } from "../base/clock.ts";
 import { ClosedError } from "../base/errors.ts";
 import type { StorageLocation, StorageLocations } from "../config/locations.ts";
+import type { ResolvedQueue } from "../config/open-options.ts";
+import type { Catalogue, Executor } from "../executor/executor.ts";
 import { threadExecutor } from "../executor/threads.ts";
 import { combinedStorage } from "../storage/combined.ts";
 import type { LmdbOptions } from "../storage/lmdb/environment.ts";
@@ -15,15 +17,20 @@ import { lmdbStorage } from "../storage/lmdb/lmdb.ts";
 import { lmdbResults } from "../storage/lmdb/results.ts";
 import { memoryEvents, memoryResults } from "../storage/memory-components.ts";
 import { memoryStorage } from "../storage/memory.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { Change, Opened, Storage } from "../storage/storage.ts";
 import type { DispatcherMessage, QueueMessage } from "../supervisor/protocol.ts";
 import { tree } from "../supervisor/tree.ts";
-import type { SupervisorData, SupervisorMessage } from "./contract.ts";
-import { answering, servePort, supervisorCalls } from "./expose.ts";
+import type { CallerMessage, SupervisorData, SupervisorMessage } from "./contract.ts";
+import { answering, servePort, supervisorCalls, type ExposeParts } from "./expose.ts";
 import { toWireError } from "./wire-error.ts";
 
 const { options, port, hasLogger } = workerData as SupervisorData;
 const send = (message: SupervisorMessage): void => port.postMessage(message);
+
+// From the first moment on: opening a large store may take longer than silence is borne.
+port.on("message", (message: CallerMessage) => {
+  if (message.type === "ping") send({ type: "pong" });
+});
 
 const logAs =
   (level: "debug" | "info" | "warn" | "error") =>
@@ -62,6 +69,10 @@ function storageFor({ tasks, results, events }: StorageLocations): Storage {
   });
 }
 
+/** Ends what was started, also when one of them fails to end. */
+const closeAll = (parts: readonly { close(): Promise<void> }[]): Promise<unknown> =>
+  Promise.allSettled(parts.map((part) => part.close()));
+
 async function open(): Promise<void> {
   const storage = storageFor(options.storage);
   const executor = threadExecutor({
@@ -70,64 +81,72 @@ async function open(): Promise<void> {
     maxResultBytes: options.maxPayloadBytes,
     log: (message, error, fields) => log.warn({ ...fields, error }, message),
   });
-  const { retention, events, instanceId } = options;
-  // Loading the modules and opening the store do not depend on each other; either may fail, then both are undone.
+  const { events, retention, instanceId: owner } = options;
+  // Loading the modules and opening the store do not depend on each other; if either fails, both are undone.
   const [loaded, opened] = await Promise.allSettled([
     executor.start(),
-    storage.open({ owner: instanceId, now: systemClock.now(), events, retention }),
+    storage.open({ owner, now: systemClock.now(), events, retention }),
   ]);
-  if (loaded.status === "rejected" || opened.status === "rejected") {
-    if (loaded.status === "fulfilled") await executor.close();
-    if (opened.status === "fulfilled") await storage.close();
-    throw loaded.status === "rejected" ? loaded.reason : (opened as PromiseRejectedResult).reason;
+  try {
+    if (loaded.status === "rejected") throw loaded.reason;
+    if (opened.status === "rejected") throw opened.reason;
+    await serve(storage, executor, loaded.value, opened.value);
+  } catch (error) {
+    await closeAll([executor, storage]);
+    throw error;
   }
-  const catalogue = loaded.value;
-  await storage.commit(
-    [...options.queues].map(([queue, { concurrency, maxSize, paused }]) => ({
-      type: "configureQueue" as const,
-      queue,
-      patch: {
-        concurrency: concurrency ?? null,
-        maxSize: maxSize ?? null,
-        ...(paused === undefined ? {} : { isPaused: paused }),
-      },
-    })),
-  );
+}
 
+async function serve(storage: Storage, executor: Executor, catalogue: Catalogue, opened: Opened): Promise<void> {
+  if (options.queues.size > 0) await storage.commit([...options.queues].map(queueChange));
   const system = createSystem({ clock: systemClock, turns: new EventLoopTurns(), random: Math.random, log });
   const names = new Set(catalogue.map(({ name }) => name));
-  const running = system.start(tree({ storage, epoch: opened.value.epoch, executor, names, retention }));
+  const { epoch, interrupted } = opened;
+  const running = system.start(tree({ storage, epoch, executor, names, retention: options.retention }));
   await running.started;
 
-  let closing: Promise<void> | undefined;
   const close = async (drainMs: number): Promise<void> => {
-    const queue = running.ref<QueueMessage>("queue");
-    const dispatcher = running.ref<DispatcherMessage>("dispatcher");
-    await queue.ask((reply) => ({ type: "stopClaiming", reply }), drainMs + 10_000);
-    const finished = dispatcher.ask((reply) => ({ type: "finish", reply }), drainMs + 1).catch(() => undefined);
-    await finished;
-    // What has not finished by now is reported as interrupted, and settled like any other end.
-    await executor.close();
-    await running.drain();
-    await storage.close();
+    try {
+      const queue = running.ref<QueueMessage>("queue");
+      const dispatcher = running.ref<DispatcherMessage>("dispatcher");
+      await queue.ask((reply) => ({ type: "stopClaiming", reply }), drainMs + 10_000);
+      // Who does not finish in time is reported as interrupted when its worker ends, and settled like any other end.
+      await dispatcher.ask((reply) => ({ type: "finish", reply }), drainMs + 1).catch(() => undefined);
+      await executor.close();
+      await running.drain();
+    } finally {
+      await closeAll([executor, storage]);
+      leaveSoon();
+    }
   };
-  const parts = {
+  let closing: Promise<void> | undefined;
+  const parts: ExposeParts = {
     ref: running.ref,
     storage,
     executor,
-    ready: { epoch: opened.value.epoch, catalogue, interrupted: opened.value.interrupted },
-    close: (drainMs: number) => (closing ??= close(drainMs).finally(leaveSoon)),
+    ready: { epoch, catalogue, interrupted },
+    close: (drainMs) => (closing ??= close(drainMs)),
   };
   void running.failed.then(async (cause) => {
     send({ type: "failed", error: toWireError(cause) });
-    await executor.close().catch(() => undefined);
-    await storage.close().catch(() => undefined);
+    await closeAll([executor, storage]);
     leaveSoon();
   });
   servePort(port, parts);
   if (parentPort === null) throw new ClosedError("The supervisor thread");
   Comlink.expose(answering(supervisorCalls(parts)), nodeEndpoint(parentPort));
 }
+
+/** What the options say of a queue; what they leave open stays as it was stored. */
+const queueChange = ([queue, { concurrency, maxSize, paused }]: readonly [string, ResolvedQueue]): Change => ({
+  type: "configureQueue",
+  queue,
+  patch: {
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(maxSize === undefined ? {} : { maxSize }),
+    ...(paused === undefined ? {} : { isPaused: paused }),
+  },
+});
 
 /** Lets the thread end by itself, once the last answer is on its way. */
 function leaveSoon(): void {

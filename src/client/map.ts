@@ -54,7 +54,6 @@ export async function* mapTasks<I extends readonly unknown[], R>(
   const ready = new Ready<MapItem<I, R>>(ordered);
   let next = 0;
   let isExhausted = false;
-  let failure: unknown;
 
   const take = async (most: number): Promise<I[]> => {
     const part: I[] = [];
@@ -105,21 +104,18 @@ export async function* mapTasks<I extends readonly unknown[], R>(
     ready.exhausted();
   };
 
-  const feeding = feed().catch((error: unknown) => ready.fail(error));
+  void feed().catch((error: unknown) => ready.fail(error));
   try {
     for (;;) {
       const item = await ready.take();
       if (item === undefined) return;
-      if (item.error !== undefined && onError === "throw") {
-        failure = item.error;
-        throw item.error;
-      }
+      if (item.error !== undefined && onError === "throw") throw item.error;
       yield item;
     }
   } finally {
     ready.end();
-    if (failure !== undefined || !isExhausted) await Promise.resolve(iterator.return?.()).catch(() => undefined);
-    await feeding;
+    // Not awaited: a source that is idle answers only when it has something to give.
+    if (!isExhausted) void Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
 }
 

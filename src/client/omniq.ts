@@ -349,7 +349,10 @@ export class Omniq<M = any> {
             if (!(error instanceof DuplicateTaskError)) throw error;
           });
         }
-        return { outcome: new TaskHandle(id, this.#handleSource).wait() };
+        const outcome = new TaskHandle(id, this.#handleSource).wait();
+        // If another item of this part is refused, nobody listens to this one.
+        outcome.catch(() => undefined);
+        return { outcome };
       }),
     ).then((started) => started.map(({ outcome }) => outcome));
   }

@@ -3,6 +3,9 @@ import type { TaskId } from "../task/task.ts";
 
 type Listener = { readonly resolve: (outcome: ReceivedOutcome) => void; readonly reject: (error: unknown) => void };
 
+/** Tasks asked about in one message: the supervisor looks them all up in one turn. */
+const largestQuestion = 1_000;
+
 /**
  * Who in this thread waits for the end of which task. Waits that begin in one tick go to the supervisor as one
  * message; it pushes outcomes, nobody polls.
@@ -49,7 +52,9 @@ export class Outcomes {
     queueMicrotask(() => {
       const ids = this.#toAsk;
       this.#toAsk = [];
-      this.#connection.wait(ids);
+      for (let from = 0; from < ids.length; from += largestQuestion) {
+        this.#connection.wait(ids.slice(from, from + largestQuestion));
+      }
     });
   }
 

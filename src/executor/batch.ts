@@ -24,7 +24,7 @@ export class Batch implements Run {
   readonly #release: () => void;
   readonly #isReported: Uint8Array;
   #left: number;
-  readonly #stops = new Map<number, Timer>();
+  readonly #stops = new Map<number, { readonly at: EpochMs; readonly timer: Timer | undefined }>();
 
   /** @param release called when the slot is free again. */
   constructor(number: number, slot: Slot, tasks: readonly StoredTask[], observer: RunObserver, release: () => void) {
@@ -58,13 +58,21 @@ export class Batch implements Run {
 
   stop(id: TaskId, reason: string, graceMs: number): void {
     const index = this.#tasks.findIndex((task) => task.id === id);
-    if (!this.#isOpen(index) || this.#stops.has(index)) return;
+    if (!this.#isOpen(index)) return;
     // A task cannot be taken out of the middle: everything that was not started comes back with it.
     if (index >= this.slot.taken && index >= this.slot.revoke()) return this.revoke();
     const end = (): void => {
       if (this.running === index) this.thread?.end(`a task on it was stopped: ${reason}`);
     };
-    this.#stops.set(index, systemClock.wakeAt(systemClock.now() + graceMs, end));
+    const at = systemClock.now() + graceMs;
+    const before = this.#stops.get(index);
+    if (before !== undefined) {
+      // It was told already: all that is left is to lose patience sooner.
+      if (at >= before.at) return;
+      before.timer?.cancel();
+    }
+    this.#stops.set(index, { at, timer: Number.isFinite(at) ? systemClock.wakeAt(at, end) : undefined });
+    if (before !== undefined) return;
     // The message before the flag: who sees the flag finds the reason.
     this.thread?.tell({ type: "stop", batch: this.number, index, reason });
     this.slot.askStop(index);
@@ -120,7 +128,7 @@ export class Batch implements Run {
   #close(index: number, report: Omit<AttemptReport, "id">): AttemptReport {
     this.#isReported[index] = 1;
     this.#left -= 1;
-    this.#stops.get(index)?.cancel();
+    this.#stops.get(index)?.timer?.cancel();
     return { id: (this.#tasks[index] as StoredTask).id, ...report };
   }
 

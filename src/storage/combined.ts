@@ -32,8 +32,15 @@ export function combinedStorage(tasks: Storage, { results, events, onLostEvents 
   let waiting = 0;
 
   const keepResults = async (changes: readonly Change[]): Promise<void> => {
-    const kept = changes.flatMap((change) => (change.type === "settle" ? resultsOf(change, settings) : []));
-    if (kept.length > 0) await results?.put(kept);
+    const given = changes.flatMap((change) => (change.type === "settle" ? resultsOf(change, settings) : []));
+    if (given.length === 0) return;
+    // A late one must not take the place of the result that counts. Nothing else settles meanwhile: commits wait in line.
+    const found = await tasks.get(given.map(({ id }) => id));
+    const isCurrent = ({ attempt }: KeptResult, index: number): boolean => {
+      const life = found[index]?.life;
+      return life?.state === "running" && life.attempt === attempt;
+    };
+    await results?.put(given.filter(isCurrent));
   };
 
   const inOrder = <T>(before: () => Promise<void>, commit: () => Promise<T>): Promise<T> => {

@@ -258,6 +258,8 @@ export interface Delete {
   readonly ids: readonly TaskId[];
   readonly now: EpochMs;
   readonly force?: boolean;
+  /** The state each must still be in; others are left alone. None of them is `running`. */
+  readonly ifState?: readonly TaskState[];
 }
 
 /** Puts up to `limit` parked tasks of this name back into the order, at their old places. Answers how many. */

@@ -1,5 +1,4 @@
 import type { Self } from "../actor/actor.ts";
-import { TaskBusyError } from "../base/errors.ts";
 import { isWaiting, type TaskState } from "../task/state.ts";
 import type { TaskId } from "../task/task.ts";
 import type { QueueMessage } from "./protocol.ts";
@@ -103,6 +102,10 @@ export function deleteTasks(
     ([found]) => {
       reply(found);
       state.waiters.deliver(ids.map((id) => ({ id, state: "unknown", attempt: 0 })));
+      for (const id of ids) {
+        for (const tell of state.stops.get(id)?.replies ?? []) tell(false);
+        state.stops.delete(id);
+      }
       // What still runs is told to stop; its outcome will not count.
       if (force)
         for (const id of ids)
@@ -130,11 +133,13 @@ export function purge(
       (page) => ({
         type: "committed",
         next: () => {
-          const ids = page.tasks.filter(({ life }) => life.state !== "running").map(({ id }) => id);
+          const idle = page.tasks.filter(({ life }) => life.state !== "running");
+          const ids = idle.map(({ id }) => id);
           commit(
             state,
             self,
-            [{ type: "delete", ids, now: self.clock.now() }],
+            // What has changed since the page was read is not what was meant.
+            [{ type: "delete", ids, now: self.clock.now(), ifState: idle.map(({ life }) => life.state) }],
             ([found]) => {
               deleted += found.filter(Boolean).length;
               state.waiters.deliver(
@@ -146,8 +151,7 @@ export function purge(
                 drained(state, self);
               } else next(page.cursor);
             },
-            // One of them was claimed since the page was read: it is read again, and spared.
-            (error) => (error instanceof TaskBusyError ? next(cursor) : reply.reject(error)),
+            reply.reject,
           );
         },
       }),

@@ -1,16 +1,30 @@
 import type { Self } from "../actor/actor.ts";
 import { QueueFullError } from "../base/errors.ts";
 import type { QueueMessage } from "./protocol.ts";
-import { becameReady, commit, retryLeases, wakeBy, type Inbox, type QueueState } from "./queue-state.ts";
+import {
+  becameReady,
+  commit,
+  retryLeases,
+  retryWaitingForRoom,
+  wakeBy,
+  type Inbox,
+  type QueueState,
+} from "./queue-state.ts";
 
 type Enqueue = Extract<QueueMessage, { type: "enqueue" }>;
 type Publish = Extract<QueueMessage, { type: "publish" }>;
 
-export function enqueueTasks(state: QueueState, message: Enqueue, self: Self<Inbox>): void {
+/** Where a call that finds its queue full takes its place in the line of those that wait for room. */
+type Place = "last" | "first";
+
+export const enqueueTasks = (state: QueueState, message: Enqueue, self: Self<Inbox>): void =>
+  storeTasks(state, message, self, "last");
+
+function storeTasks(state: QueueState, message: Enqueue, self: Self<Inbox>, place: Place): void {
   const { tasks, sink, reply } = message;
   becameReady(state);
   // Before the commit: the end of a task may be known in the very turn in which it is acknowledged.
-  if (sink !== undefined) for (const { id } of tasks) state.waiters.add(id, sink);
+  const watched = sink === undefined ? [] : tasks.filter(({ id }) => state.waiters.add(id, sink));
   commit(
     state,
     self,
@@ -18,6 +32,7 @@ export function enqueueTasks(state: QueueState, message: Enqueue, self: Self<Inb
     ([ids]) => {
       reply(ids);
       retryLeases(state);
+      if (place === "first") retryWaitingForRoom(state);
       let dueAt = Number.POSITIVE_INFINITY;
       for (const { request } of tasks) {
         dueAt = Math.min(dueAt, request.runAt ?? dueAt, request.expiresAt ?? dueAt);
@@ -28,8 +43,8 @@ export function enqueueTasks(state: QueueState, message: Enqueue, self: Self<Inb
         ids.forEach((id, index) => id !== tasks[index]?.id && forgetWaiter(state, message, index));
     },
     (error) => {
-      if (sink !== undefined) for (const { id } of tasks) state.waiters.remove(id, sink);
-      refused(state, message, error, () => enqueueTasks(state, message, self));
+      if (sink !== undefined) for (const { id } of watched) state.waiters.remove(id, sink);
+      refused(state, message, error, place, () => storeTasks(state, message, self, "first"));
     },
   );
 }
@@ -39,7 +54,10 @@ function forgetWaiter(state: QueueState, { tasks, sink }: Enqueue, index: number
   if (task !== undefined && sink !== undefined) state.waiters.remove(task.id, sink);
 }
 
-export function publishStage(state: QueueState, message: Publish, self: Self<Inbox>): void {
+export const publishStage = (state: QueueState, message: Publish, self: Self<Inbox>): void =>
+  publishTasks(state, message, self, "last");
+
+function publishTasks(state: QueueState, message: Publish, self: Self<Inbox>, place: Place): void {
   const { stage, how, reply } = message;
   becameReady(state);
   commit(
@@ -49,14 +67,27 @@ export function publishStage(state: QueueState, message: Publish, self: Self<Inb
     () => {
       reply();
       retryLeases(state);
+      if (place === "first") retryWaitingForRoom(state);
       self.tell({ type: "advance" });
     },
-    (error) => refused(state, message, error, () => publishStage(state, message, self)),
+    (error) => refused(state, message, error, place, () => publishTasks(state, message, self, "first")),
   );
 }
 
-/** A full queue turns new tasks away, or keeps their callers waiting, as they asked. */
-function refused(state: QueueState, { onFull, reply }: Enqueue | Publish, error: unknown, retry: () => void): void {
-  if (error instanceof QueueFullError && onFull === "wait") state.waitingForRoom.push(retry);
-  else reply.reject(error);
+/** A full queue turns new tasks away, or keeps their callers waiting, as they asked, in the order they came in. */
+function refused(
+  state: QueueState,
+  { onFull, reply }: Enqueue | Publish,
+  error: unknown,
+  place: Place,
+  retry: () => void,
+): void {
+  if (!(error instanceof QueueFullError) || onFull !== "wait" || !error.mayFit) {
+    reply.reject(error);
+    return;
+  }
+  const line = state.waitingForRoom.get(error.queue) ?? [];
+  if (place === "first") line.unshift(retry);
+  else line.push(retry);
+  state.waitingForRoom.set(error.queue, line);
 }

@@ -70,8 +70,8 @@ export interface QueueState extends QueueParts {
   readyVersion: number;
   /** Callers that wait for a task to lease. */
   leasing: { readonly retry: () => void; readonly giveUp: () => void; readonly until: EpochMs }[];
-  /** Tries to store again what a full queue keeps waiting, in the order it came in. */
-  waitingForRoom: (() => void)[];
+  /** Calls that wait for room, by queue, in the order they came in. */
+  readonly waitingForRoom: Map<string, (() => void)[]>;
   /** Commits again what found no space on the disk, in the order it came in. */
   waitingForSpace: (() => void)[];
   readonly drains: Reply<DrainReport>[];
@@ -93,7 +93,7 @@ export const createState = (parts: QueueParts, claimed: readonly StoredTask[]): 
   stops: new Map(),
   readyVersion: 0,
   leasing: [],
-  waitingForRoom: [],
+  waitingForRoom: new Map(),
   waitingForSpace: [],
   drains: [],
   advanceAt: undefined,
@@ -188,9 +188,16 @@ export function retryLeases(state: QueueState): void {
   for (const waiting of state.leasing.splice(0)) waiting.retry();
 }
 
-/** Those that wait for room in a full queue try again: something ended, or a limit was changed. */
+/**
+ * The first of those that wait for room in each full queue tries again: something ended, or a limit was changed. If it
+ * finds room, so may the next.
+ */
 export function retryWaitingForRoom(state: QueueState): void {
-  for (const retry of state.waitingForRoom.splice(0)) retry();
+  for (const [queue, line] of [...state.waitingForRoom]) {
+    const first = line.shift();
+    if (line.length === 0) state.waitingForRoom.delete(queue);
+    first?.();
+  }
 }
 
 function nextClaim(state: QueueState, now: EpochMs): Claim | undefined {

@@ -5,10 +5,13 @@ import type { OutcomeSink, TaskOutcome } from "./protocol.ts";
 export class Waiters {
   readonly #sinks = new Map<TaskId, OutcomeSink[]>();
 
-  add(id: TaskId, sink: OutcomeSink): void {
+  /** Gives whether it is new: it may wait for this task already. */
+  add(id: TaskId, sink: OutcomeSink): boolean {
     const sinks = this.#sinks.get(id);
     if (sinks === undefined) this.#sinks.set(id, [sink]);
-    else if (!sinks.includes(sink)) sinks.push(sink);
+    else if (sinks.includes(sink)) return false;
+    else sinks.push(sink);
+    return true;
   }
 
   remove(id: TaskId, sink: OutcomeSink): void {

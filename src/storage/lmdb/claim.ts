@@ -34,7 +34,7 @@ export function claim(store: Store, change: Claim): Step<Claimed> {
         const life: TaskLife = {
           ...row.life,
           state: "running",
-          attempt: row.life.attempt + 1,
+          attempt: claims.lastAttempt(id, row.life.attempt) + 1,
           claimedBy: change.owner,
         };
         const held: Held = {

@@ -24,6 +24,7 @@ interface Batch {
 /** The claims of this opening. Those of earlier ones were undone when the store was opened. */
 export class Claims {
   readonly #held = new Map<TaskId, Held>();
+  readonly #buried = new Map<TaskId, number>();
   #nextBatch = 1;
 
   get(id: TaskId): Held | undefined {
@@ -41,6 +42,20 @@ export class Claims {
   add(id: TaskId, held: Held): void {
     held.batch.remaining++;
     this.#held.set(id, held);
+  }
+
+  /**
+   * The task is deleted while it runs. Should its id be used again, attempts go on from here, so that what the old one
+   * may still say is known to be late.
+   */
+  bury(id: TaskId): void {
+    const held = this.#held.get(id);
+    if (held !== undefined) this.#buried.set(id, held.life.attempt);
+  }
+
+  /** The attempt after which a new claim of this id is numbered. */
+  lastAttempt(id: TaskId, known: number): number {
+    return this.#buried.size === 0 ? known : Math.max(known, this.#buried.get(id) ?? 0);
   }
 
   /** Gives the number of the batch whose last task this was. */

@@ -74,15 +74,18 @@ export class Committer {
     try {
       this.#parts.transact(() => {
         let applied = 0;
+        let bytes = 0;
         for (const { group, resolve, reject } of groups) {
           try {
-            this.#parts.ensureSpace(group.bytes, group.addsWork);
+            // All groups of a transaction need their space together.
+            this.#parts.ensureSpace(bytes + group.bytes, group.addsWork);
             group.check();
           } catch (error) {
             if (!(error instanceof OmniqError) || error instanceof StoreCorruptError) throw error;
             answers.push(() => reject(error));
             continue;
           }
+          bytes += group.bytes;
           const answer = group.apply();
           applied++;
           answers.push(() => resolve(answer as never));

@@ -68,18 +68,19 @@ function again(store: Store, key: Buffer, row: TaskRow, ended: TaskLife, now: nu
   store.event("requeued", taskIdOf(key), request, ended.attempt, { at: now });
 }
 
-export function remove(store: Store, { ids, force }: Delete): Step<readonly boolean[]> {
+export function remove(store: Store, { ids, force, ifState }: Delete): Step<readonly boolean[]> {
   return {
     check() {
-      if (force === true) return;
+      if (force === true || ifState !== undefined) return;
       for (const id of ids) if (store.claims.get(id) !== undefined) throw new TaskBusyError(id);
     },
     apply: () =>
-      ids.map((id) => {
+      ids.map((id, index) => {
         const key = taskKey(id);
         const found = store.find(key);
         if (found === undefined) return false;
         const { row, life } = found;
+        if (ifState !== undefined && life.state !== ifState[index]) return false;
         if (life.state === "running") dropClaim(store, id);
         else if (isWaiting(life.state)) store.removeWaiting(row);
         else store.tables.outcomes.remove(key);

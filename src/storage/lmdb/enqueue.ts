@@ -84,16 +84,24 @@ function ensureRoom(store: Store, added: ReadonlyMap<string, number>): void {
   for (const [queue, count] of added) {
     const maxSize = store.ledger.knownQueue(queue)?.record.maxSize;
     if (maxSize !== undefined && store.ledger.unfinished(queue) + count > maxSize)
-      throw new QueueFullError(queue, maxSize);
+      throw new QueueFullError(queue, maxSize, count);
   }
 }
 
 /** Writes a new task; gives the state it starts in. */
-function put(store: Store, { id, request, args }: NewTask, key: Buffer, lane: number, isVisible: boolean): TaskState {
+function put(
+  store: Store,
+  { id, request, args }: NewTask,
+  key: Buffer,
+  lane: number,
+  isVisible: boolean,
+  attempt = 0,
+): TaskState {
   const { tables, ledger } = store;
   const sequence = ledger.nextSequence();
   const life = newLife(request);
-  tables.tasks.put(key, encodeTask({ lane, sequence, request, args }));
+  const row = { lane, sequence, request, args };
+  tables.tasks.put(key, encodeTask(attempt === 0 ? row : { ...row, life: { ...life, attempt } }));
   if (isUuidKey(key) && key.compare(store.newestKey) > 0) store.newestKey = key;
   if (life.state === "scheduled") store.putDue(key, { lane, sequence }, life);
   else tables.ready.put(readyKey(lane, request.priority, sequence), key);
@@ -108,7 +116,7 @@ function put(store: Store, { id, request, args }: NewTask, key: Buffer, lane: nu
   return life.state;
 }
 
-/** The task keeps its id and its key; everything else is as if it were new. */
+/** The task keeps its id, its key and the number of its last attempt; everything else is as if it were new. */
 function replace(store: Store, existing: TaskId, task: NewTask): void {
   const key = taskKey(existing);
   const row = store.row(key);
@@ -117,7 +125,8 @@ function replace(store: Store, existing: TaskId, task: NewTask): void {
   store.removeExpiry(row);
   store.ledger.count(row.request.queue, row.life.state, -1);
   store.ledger.total("enqueued", -1);
-  put(store, { ...task, id: existing }, key, store.ledger.queue(task.request.queue).number, true);
+  const lane = store.ledger.queue(task.request.queue).number;
+  put(store, { ...task, id: existing }, key, lane, true, row.life.attempt);
 }
 
 export function stage(store: Store, change: Stage): Step<void> {

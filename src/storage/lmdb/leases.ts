@@ -48,5 +48,7 @@ export function endLease(store: Store, key: Buffer, now: EpochMs): TaskId | unde
 /** Drops the claim of a task that is being deleted; its outcome will come too late. */
 export function dropClaim(store: Store, id: TaskId): void {
   const held = store.claims.get(id);
-  if (held !== undefined) release(store, id, held);
+  if (held === undefined) return;
+  store.claims.bury(id);
+  release(store, id, held);
 }

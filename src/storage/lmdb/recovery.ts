@@ -1,4 +1,5 @@
 import type { EpochMs } from "../../base/clock.ts";
+import type { TaskLife } from "../../task/task.ts";
 import type { ClaimRecord } from "./claims.ts";
 import { due, dueKey, numberKey, numberOf, readyKey, taskIdOf } from "./keys.ts";
 import { decodeData, decodeKeys } from "./records.ts";
@@ -26,12 +27,20 @@ function recover(store: Store, key: Buffer, now: EpochMs, until: EpochMs | undef
   if (until !== undefined) store.tables.due.remove(dueKey(until, due.lease, row.lane, row.sequence));
   const lane = store.ledger.queue(request.queue).number;
   if (store.tables.ready.doesExist(readyKey(lane, request.priority, row.sequence))) return false;
-  store.rewrite(key, row, { ...life, interruptions: life.interruptions + 1 });
+  const interruptions = life.interruptions + 1;
+  store.ledger.total("interrupted");
+  if (interruptions > (request.maxInterruptions ?? Number.POSITIVE_INFINITY)) {
+    const reason = "interrupted";
+    const ended: TaskLife = { ...life, state: "failed", interruptions, finishedAt: now, reason };
+    const outcome = { state: "failed", attempt: life.attempt, finishedAt: now, life: ended } as const;
+    store.end(key, row, "running", outcome, { state: "failed", at: now, reason });
+    return true;
+  }
+  store.rewrite(key, row, { ...life, interruptions });
   store.putReady(key, row);
   store.putExpiry(key, row);
   store.ledger.count(request.queue, "running", -1);
   store.ledger.count(request.queue, "ready", 1);
-  store.ledger.total("interrupted");
   store.event("interrupted", taskIdOf(key), request, life.attempt + 1, { at: now, reason: "interrupted" });
   return true;
 }

@@ -6,6 +6,9 @@ import { momentKey, taskKey } from "./keys.ts";
 import { openTable, type Table } from "./tables.ts";
 import type { KeptResult, ResultStorage } from "../storage.ts";
 
+/** What is stored of a result. */
+type Row = Pick<KeptResult, "result" | "expiresAt">;
+
 interface Opened {
   readonly environment: Environment;
   /** task key, attempt → result. */
@@ -26,7 +29,7 @@ export function lmdbResults(options: LmdbOptions): ResultStorage {
 
   const keep = ({ results, expiry }: Opened, { id, attempt, result, expiresAt }: KeptResult): void => {
     const key = keyOf(id, attempt);
-    results.put(key, encodeData(result));
+    results.put(key, encodeData({ result, expiresAt }));
     expiry.put(Buffer.concat([momentKey(expiresAt), key]), key);
   };
 
@@ -54,10 +57,11 @@ export function lmdbResults(options: LmdbOptions): ResultStorage {
       const { results, environment, committer } = store();
       await committer.settled();
       const bytes = results.get(keyOf(id, attempt));
-      return bytes === undefined ? undefined : decodeData<Uint8Array>(bytes, { path: environment.folder });
+      return bytes === undefined ? undefined : decodeData<Row>(bytes, { path: environment.folder }).result;
     },
     prune: (now, limit) => {
-      const { results, expiry, committer } = store();
+      const { results, expiry, committer, environment } = store();
+      const place = { path: environment.folder };
       return committer.commit<number>({
         bytes: 0,
         addsWork: false,
@@ -65,7 +69,10 @@ export function lmdbResults(options: LmdbOptions): ResultStorage {
         apply: () => {
           const over = [...expiry.getRange({ end: momentKey(now + 1), limit })];
           for (const { key, value } of over) {
-            results.remove(value);
+            const bytes = results.get(value);
+            // Written again since, it is kept until its later end.
+            const isOver = bytes !== undefined && decodeData<Row>(bytes, place).expiresAt <= now;
+            if (isOver) results.remove(value);
             expiry.remove(key);
           }
           return over.length;

@@ -114,23 +114,21 @@ export function prune(store: Store, { now, limit }: Prune): Step<Pruned> {
 function forgetTask(store: Store, key: Buffer, at: EpochMs): boolean {
   const found = store.find(key);
   if (found?.outcome === undefined || found.outcome.finishedAt > at) return false;
-  if (!isDue(store, found.outcome.finishedAt, found.outcome.state, found.row.request.resultTtlMs, at)) return false;
+  const keptUntil = endOfRecord(store, found.outcome.finishedAt, found.outcome.state, found.row.request.resultTtlMs);
+  if (keptUntil > at) {
+    // The retention is longer than it was when the task ended.
+    store.putPrune(keptUntil, pruneKind.task, [key]);
+    return false;
+  }
   store.tables.tasks.remove(key);
   store.tables.outcomes.remove(key);
   store.ledger.count(found.row.request.queue, found.outcome.state, -1);
   return true;
 }
 
-function isDue(
-  store: Store,
-  finishedAt: EpochMs,
-  state: string,
-  resultTtlMs: number | undefined,
-  at: EpochMs,
-): boolean {
+function endOfRecord(store: Store, finishedAt: EpochMs, state: string, resultTtlMs: number | undefined): EpochMs {
   const { completedMs, failedMs } = store.settings.retention;
-  const kept = Math.max(state === "failed" ? failedMs : completedMs, resultTtlMs ?? 0);
-  return Math.ceil(finishedAt + kept) <= at;
+  return Math.ceil(finishedAt + Math.max(state === "failed" ? failedMs : completedMs, resultTtlMs ?? 0));
 }
 
 function forgetResult(store: Store, key: Buffer, at: EpochMs): boolean {

@@ -20,7 +20,12 @@ export function claim(ledger: Ledger, { limit, now, owner, queues, until }: Clai
     if (request.expiresAt !== undefined && request.expiresAt <= now) {
       expired.push(expire(ledger, version, now));
     } else {
-      const running: TaskLife = { ...life, state: "running", attempt: life.attempt + 1, claimedBy: owner };
+      const running: TaskLife = {
+        ...life,
+        state: "running",
+        attempt: Math.max(life.attempt, ledger.buried.get(version.task.id) ?? 0) + 1,
+        claimedBy: owner,
+      };
       const task: StoredTask = { ...version.task, life: running };
       ledger.put({ ...version, task, leaseEnd: until });
       ledger.note("started", task, now);

@@ -35,7 +35,9 @@ function enqueueOne(ledger: Ledger, task: NewTask): TaskId | undefined {
     case "return":
       return holder;
     case "replace":
-      if (ledger.get(holder)?.task.life.state !== "running") return put(ledger, holder, task);
+      if (ledger.get(holder)?.task.life.state !== "running") {
+        return put(ledger, holder, task, ledger.get(holder)?.task.life.attempt);
+      }
       break;
     case "error":
       break;
@@ -50,8 +52,9 @@ function ensureRoom(lane: Lane): void {
   if (unfinished >= maxSize) throw new QueueFullError(name, maxSize);
 }
 
-function put(ledger: Ledger, id: TaskId, { request, args }: NewTask): TaskId {
-  const task: StoredTask = { id, request, life: newLife(request), args };
+function put(ledger: Ledger, id: TaskId, { request, args }: NewTask, attempt = 0): TaskId {
+  const life = newLife(request);
+  const task: StoredTask = { id, request, life: attempt === 0 ? life : { ...life, attempt }, args };
   ledger.put({ task, sequence: ledger.nextSequence(), leaseEnd: undefined, result: undefined });
   ledger.note("enqueued", task, request.createdAt);
   return id;

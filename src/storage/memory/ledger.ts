@@ -48,6 +48,8 @@ export const countOf = (lane: Lane, state: TaskState): number => lane.counts.get
  * is putting back what was there.
  */
 export class Ledger {
+  /** Attempts of running tasks that were deleted, by id. */
+  readonly buried = new Map<TaskId, number>();
   readonly epoch: number;
   readonly settings: StorageSettings;
   readonly lanes = new Map<string, Lane>();

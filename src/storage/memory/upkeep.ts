@@ -61,11 +61,15 @@ export const requeue = (ledger: Ledger, { ids, now }: Requeue): (TaskState | und
     return state;
   });
 
-export const forget = (ledger: Ledger, { ids, force = false }: Delete): boolean[] =>
-  ids.map((id) => {
+export const forget = (ledger: Ledger, { ids, force = false, ifState }: Delete): boolean[] =>
+  ids.map((id, index) => {
     const version = ledger.get(id);
     if (version === undefined) return false;
-    if (version.task.life.state === "running" && !force) throw new TaskBusyError(id);
+    const { state, attempt } = version.task.life;
+    if (ifState !== undefined && ifState[index] !== state) return false;
+    if (state === "running" && !force) throw new TaskBusyError(id);
+    // Should the id be used again, what this attempt may still say must be known to be late.
+    if (state === "running") ledger.buried.set(id, attempt);
     ledger.remove(id);
     return true;
   });
