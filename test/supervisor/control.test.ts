@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { TaskBusyError } from "../../src/base/errors.ts";
 import { aTask } from "../support/tasks.ts";
 import type { Behaviour } from "./simulated-executor.ts";
 import { birth, stateOf, TestSupervisor } from "./test-supervisor.ts";
@@ -213,19 +212,5 @@ describe("purge", () => {
     expect(await supervisor.counts()).toEqual({ running });
     expect(await supervisor.task("kept")).toBeDefined();
     expect(supervisor.listener.outcomes).toHaveLength(1_300 - running);
-  });
-
-  test("reads again when a task was claimed after it was read", async () => {
-    const supervisor = await TestSupervisor.start({ queues: { default: { isPaused: true } } });
-    await supervisor.enqueue(aTask({ id: "one" }), aTask({ id: "two" }));
-    let refusals = 1;
-    supervisor.storage.refuse = (changes) =>
-      changes.some(({ type }) => type === "delete") && refusals-- > 0 ? new TaskBusyError("one") : undefined;
-
-    const answer = supervisor.ask<number>((reply) => ({ type: "purge", query: {}, reply }));
-    await supervisor.settle();
-
-    expect(await answer).toBe(2);
-    expect(supervisor.storage.commitsOf("delete")).toHaveLength(2);
   });
 });

@@ -5,7 +5,7 @@ import type { Enqueue, NewTask, Publish, Stage } from "../storage.ts";
 import { countOf, type Lane, type Ledger } from "./ledger.ts";
 
 export const enqueue = (ledger: Ledger, { tasks }: Pick<Enqueue, "tasks">): (TaskId | undefined)[] =>
-  tasks.map((task) => enqueueOne(ledger, task));
+  tasks.map((task) => enqueueOne(ledger, task, tasks));
 
 export function stage(ledger: Ledger, change: Stage): void {
   ledger.stage(change.stage, [...(ledger.stages.get(change.stage) ?? []), change.tasks]);
@@ -14,18 +14,18 @@ export function stage(ledger: Ledger, change: Stage): void {
 export function publish(ledger: Ledger, change: Publish): void {
   const pieces = ledger.stages.get(change.stage) ?? [];
   ledger.stage(change.stage, undefined);
-  if (change.how === "appear") for (const tasks of pieces) enqueue(ledger, { tasks });
+  if (change.how === "appear") enqueue(ledger, { tasks: pieces.flat() });
 }
 
 export const unfinishedStates = taskStates.filter((state) => !isTerminal(state));
 
-function enqueueOne(ledger: Ledger, task: NewTask): TaskId | undefined {
+function enqueueOne(ledger: Ledger, task: NewTask, all: readonly NewTask[]): TaskId | undefined {
   const { id, request, onConflict = "error" } = task;
   if (ledger.get(id) !== undefined) throw new DuplicateTaskError(id, `The id ${JSON.stringify(id)}`);
   const lane = ledger.lane(request.queue);
   const holder = request.dedupeKey === undefined ? undefined : lane.keys.get(request.dedupeKey);
   if (holder === undefined) {
-    ensureRoom(lane);
+    ensureRoom(lane, all);
     ledger.totals.enqueued += 1;
     return put(ledger, id, task);
   }
@@ -45,11 +45,12 @@ function enqueueOne(ledger: Ledger, task: NewTask): TaskId | undefined {
   throw new DuplicateTaskError(holder, `The dedupe key ${JSON.stringify(request.dedupeKey)}`);
 }
 
-function ensureRoom(lane: Lane): void {
+function ensureRoom(lane: Lane, all: readonly NewTask[]): void {
   const { name, maxSize } = lane.record;
   if (maxSize === undefined) return;
   const unfinished = unfinishedStates.reduce((sum, state) => sum + countOf(lane, state), 0);
-  if (unfinished >= maxSize) throw new QueueFullError(name, maxSize);
+  if (unfinished < maxSize) return;
+  throw new QueueFullError(name, maxSize, all.filter(({ request }) => request.queue === name).length);
 }
 
 function put(ledger: Ledger, id: TaskId, { request, args }: NewTask, attempt = 0): TaskId {

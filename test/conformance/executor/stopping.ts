@@ -79,16 +79,24 @@ export function stopping(bench: Bench): void {
     },
   );
 
-  test("the grace is not cut short", async () => {
-    const file = bench.path();
-    const flight = bench.fly([["waitForFile", file, "in time"]]);
+  test("a second stop does not make the grace longer", async () => {
+    const flight = bench.fly([["spinFor", hour]]);
 
     await flight.reaches(0);
-    flight.run.stop(flight.id(0), "no longer wanted", hour);
-    flight.run.stop(flight.id(0), "asked twice", 0);
-    await bench.run(["spinFor", 5], ["makeFile", file]);
+    flight.run.stop(flight.id(0), "no longer wanted", 5);
+    flight.run.stop(flight.id(0), "asked twice", hour);
 
-    expect(valueOf((await flight.landed)[0])).toBe("in time");
+    expect(endsOf(await flight.landed)).toEqual(["stopped"]);
+  });
+
+  test("a second stop may lose patience sooner", async () => {
+    const flight = bench.fly([["spinFor", hour]]);
+
+    await flight.reaches(0);
+    flight.run.stop(flight.id(0), "no longer wanted", Number.POSITIVE_INFINITY);
+    flight.run.stop(flight.id(0), "its time is up", 5);
+
+    expect(endsOf(await flight.landed)).toEqual(["stopped"]);
   });
 
   test("stopping what has not started gives it back", async () => {

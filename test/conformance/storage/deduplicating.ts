@@ -45,12 +45,12 @@ export function deduplicating(bench: Bench): void {
     expect(other).toBeUndefined();
   });
 
-  it("gives a replaced task a new life", async () => {
+  it("gives a replaced task a new life, in which attempts go on", async () => {
     await bench.retry(await bench.running(keyed("a")), birth + 100);
     await bench.enqueue(keyed("b", { onConflict: "replace" }));
     expect(await bench.life("a")).toEqual({
       state: "ready",
-      attempt: 0,
+      attempt: 1,
       failures: 0,
       crashes: 0,
       interruptions: 0,

@@ -182,6 +182,25 @@ export function intervening(bench: Bench): void {
     expect(idsOf((await bench.claim()).tasks)).toEqual(["b"]);
   });
 
+  it("never takes what a deleted task says for a new one with its id", async () => {
+    const old = await bench.running(aTask({ id: "t" }));
+    await bench.delete(["t"], { force: true });
+    const task = await bench.running(aTask({ id: "t" }));
+    expect(await bench.complete(old)).toBe(false);
+    expect(await bench.complete(task)).toBe(true);
+  });
+
+  it("deletes only what is still in the state it was meant in", async () => {
+    await bench.fail(await bench.running(aTask({ id: "a" })));
+    await bench.enqueue(aTask({ id: "b" }));
+    await bench.requeue(["a"]);
+    const [deleted] = await bench.storage.commit([
+      { type: "delete", ids: ["a", "b"], now: birth, ifState: ["failed", "ready"] },
+    ]);
+    expect(deleted).toEqual([false, true]);
+    expect(idsOf(await bench.all())).toEqual(["a"]);
+  });
+
   it("takes the id of a deleted task for a new one", async () => {
     await bench.fail(await bench.running(aTask({ id: "t" })));
     await bench.delete(["t"]);
