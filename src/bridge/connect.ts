@@ -60,6 +60,8 @@ export class Connection {
     const workerData: SupervisorData = { options, port: port2, hasLogger: logger !== undefined };
     this.#worker = new Worker(new URL("./supervisor.entry.js", import.meta.url), {
       name: "omniq supervisor",
+      // What a batch of tasks leaves behind dies young; with more room for it, it is never copied.
+      resourceLimits: { maxYoungGenerationSizeMb: 64 },
       workerData,
       transferList: [port2],
     });

@@ -6,7 +6,7 @@ import type { StoredTask } from "../task/task.ts";
  * than about `batchMs`, while what a message costs stays small against the work in it.
  */
 export const batchMs = 1;
-export const largestBatch = 128;
+export const largestBatch = 512;
 
 /** Below this a second batch waits at the worker, so that it never runs dry; above, tasks stay where any worker can take them. */
 export const prefetchBelowMs = 2;

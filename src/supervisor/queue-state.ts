@@ -193,7 +193,7 @@ export function retryLeases(state: QueueState): void {
  * finds room, so may the next.
  */
 export function retryWaitingForRoom(state: QueueState): void {
-  for (const [queue, line] of [...state.waitingForRoom]) {
+  for (const [queue, line] of Array.from(state.waitingForRoom)) {
     const first = line.shift();
     if (line.length === 0) state.waitingForRoom.delete(queue);
     first?.();

@@ -18,8 +18,6 @@ import { reopening } from "./storage/reopening.ts";
 import { staging } from "./storage/staging.ts";
 import { waiting } from "./storage/waiting.ts";
 
-export type { StorageFixture } from "./storage/bench.ts";
-
 /** What every storage does; see src/storage/storage.ts for the contract in words. */
 export function describeStorage(name: string, create: CreateFixture): void {
   describe(`${name} as a storage`, () => {

@@ -97,7 +97,7 @@ class ReadyOrder {
       if (concurrency !== undefined) this.#room.set(lane.queue, concurrency - ledger.countOf(lane.queue, "running"));
       this.#candidates.push({ lane, entries: [], next: 0, isExhausted: false });
     }
-    this.#piece = Math.max(16, Math.ceil((2 * limit) / Math.max(1, this.#candidates.length)));
+    this.#piece = Math.max(16, Math.ceil(limit / Math.max(1, this.#candidates.length)));
   }
 
   /** The best that is left; it counts against its queue's room only when `started`. */

@@ -160,9 +160,9 @@ export function publish(store: Store, change: Publish): Step<void> {
   };
 }
 
-function noteStaged(store: Store, stage: string): void {
+function noteStaged(store: Store, name: string): void {
   const rows = store.ledger
-    .hiddenLanes(stage)
+    .hiddenLanes(name)
     .flatMap(({ number }) =>
       stagedIn(store, number, Number.POSITIVE_INFINITY).map((key) => ({ key, row: store.row(key) })),
     );

@@ -11,7 +11,7 @@ import type { Store } from "./store.ts";
  */
 export function recoverClaims(store: Store, now: EpochMs): number {
   let interrupted = 0;
-  for (const { key: number, value } of [...store.tables.claims.getRange()]) {
+  for (const { key: number, value } of Array.from(store.tables.claims.getRange())) {
     const { keys, until } = decodeData<ClaimRecord>(value, store.place);
     for (const key of decodeKeys(Buffer.from(keys))) if (recover(store, key, now, until)) interrupted++;
     store.tables.claims.remove(numberKey(numberOf(number)));
