@@ -31,7 +31,7 @@ const invalid = 255;
 
 /** The value of a hexadecimal digit by its character code. */
 const digits = new Uint8Array(128).fill(invalid);
-for (const [value, character] of [..."0123456789abcdef"].entries()) digits[character.charCodeAt(0)] = value;
+for (const [value, character] of Array.from("0123456789abcdef").entries()) digits[character.charCodeAt(0)] = value;
 
 const characters = Buffer.from("0123456789abcdef", "latin1");
 // Written as bytes first: a text made piece by piece would have to be put together again wherever it is looked up.

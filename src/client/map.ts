@@ -53,7 +53,7 @@ export async function* mapTasks<I extends readonly unknown[], R>(
   const iterator = iteratorOf(inputs);
   const ready = new Ready<MapItem<I, R>>(ordered);
   let next = 0;
-  let isExhausted = false;
+  const progress = { isExhausted: false };
 
   const take = async (most: number): Promise<I[]> => {
     const part: I[] = [];
@@ -61,7 +61,7 @@ export async function* mapTasks<I extends readonly unknown[], R>(
       const step = iterator.next();
       const { done, value } = isPromise(step) ? await step : step;
       if (done === true) {
-        isExhausted = true;
+        progress.isExhausted = true;
         break;
       }
       part.push(value);
@@ -97,7 +97,7 @@ export async function* mapTasks<I extends readonly unknown[], R>(
 
   // Storing goes on while the consumer works: it is woken when items were yielded.
   const feed = async (): Promise<void> => {
-    while (!isExhausted && !ready.isEnded) {
+    while (!progress.isExhausted && !ready.isEnded) {
       if (ready.open >= concurrency) await ready.room();
       else await storePart();
     }
@@ -115,7 +115,7 @@ export async function* mapTasks<I extends readonly unknown[], R>(
   } finally {
     ready.end();
     // Not awaited: a source that is idle answers only when it has something to give.
-    if (!isExhausted) void Promise.resolve(iterator.return?.()).catch(() => undefined);
+    if (!progress.isExhausted) void Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
 }
 

@@ -7,7 +7,7 @@ import type { OpenOptions } from "../config/open-options.ts";
 import { resolveOpenOptions, type ResolvedOptions } from "../config/resolve.ts";
 import type { CatalogueEntry } from "../executor/executor.ts";
 import type { DrainReport } from "../supervisor/protocol.ts";
-import type { Args, Handler, HandlerOf, Result, TaskDefinition, TaskOptions, TasksOf } from "../task/definition.ts";
+import type { Args, HandlerOf, Result, TaskDefinition, TaskOptions, TasksOf } from "../task/definition.ts";
 import { isTerminal } from "../task/state.ts";
 import type { TaskId } from "../task/task.ts";
 import { DeadLetters } from "./dead-letters.ts";
@@ -26,7 +26,7 @@ import { Submission } from "./submission.ts";
 type KnownTasks<M> = 0 extends 1 & M ? any : TasksOf<M>;
 
 /** A task by name, or the definition itself. */
-type TaskOf<T> = (keyof T & string) | TaskDefinition<string, Handler>;
+type TaskOf<T> = (keyof T & string) | TaskDefinition;
 
 export interface CloseOptions {
   /** How long running tasks may take to finish; what has not by then runs again at the next open. Default 30 s. */

@@ -128,9 +128,8 @@ export async function runBatch(message: BatchMessage): Promise<void> {
 function loadFor({ slot, index }: ActiveBatch): Promise<Loaded> {
   slot.begin(index, Date.now());
   slot.wait();
-  const loading = load();
-  firstLoad = loading;
-  return loading;
+  firstLoad = load();
+  return firstLoad;
 }
 
 /** The load that a task waits for. */

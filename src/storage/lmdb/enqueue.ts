@@ -111,7 +111,7 @@ function put(
     if (dedupe !== undefined) tables.dedupe.put(dedupe, key);
     ledger.count(request.queue, life.state, 1);
     ledger.total("enqueued");
-    if (store.notes("enqueued")) store.event("enqueued", id, request, 0, { at: request.createdAt });
+    if (store.notes("enqueued")) store.event("enqueued", id, request, attempt, { at: request.createdAt });
   }
   return life.state;
 }

@@ -104,22 +104,16 @@ export class Store {
   /** Takes a waiting task out of every index it may stand in. */
   removeWaiting(row: TaskRow): void {
     const { request, sequence, life } = row;
-    switch (life.state) {
-      case "ready":
-        if (life.parked === true) {
-          this.tables.parked.remove(parkedKey(request.name, sequence));
-          this.ledger.park(request.name, -1);
-        } else {
-          this.tables.ready.remove(readyKey(row.lane, request.priority, sequence));
-          // A task of a stage stands in its stage's lane until it is first claimed, then in its queue's own.
-          const own = this.ledger.knownQueue(request.queue)?.number ?? row.lane;
-          if (own !== row.lane) this.tables.ready.remove(readyKey(own, request.priority, sequence));
-        }
-        break;
-      case "scheduled":
-      case "retrying":
-        this.tables.due.remove(dueKey(life.runAt ?? 0, due.start, row.lane, sequence));
-        break;
+    if (life.state === "scheduled" || life.state === "retrying") {
+      this.tables.due.remove(dueKey(life.runAt ?? 0, due.start, row.lane, sequence));
+    } else if (life.parked === true) {
+      this.tables.parked.remove(parkedKey(request.name, sequence));
+      this.ledger.park(request.name, -1);
+    } else {
+      this.tables.ready.remove(readyKey(row.lane, request.priority, sequence));
+      // A task of a stage stands in its stage's lane until it is first claimed, then in its queue's own.
+      const own = this.ledger.knownQueue(request.queue)?.number ?? row.lane;
+      if (own !== row.lane) this.tables.ready.remove(readyKey(own, request.priority, sequence));
     }
   }
 
