@@ -30,7 +30,9 @@ const payload = encode(args, "args", limits);
 const defaults = prepareTaskDefaults("noop", undefined, new Map());
 const { request } = resolveTaskOptions(undefined, defaults, Date.now());
 const count = 512;
-const waiting = newIds(count).map((id) => ({ id, request, life: newLife(request), args: payload }));
+const waiting = newIds(count)
+  .map((id) => ({ id, request, life: newLife(request), args: payload }))
+  .map((task) => ({ task }));
 
 const durations = new Durations();
 for (let i = 0; i < 100; i++) durations.learn("noop", 0.001);
