@@ -400,9 +400,8 @@ describe("filters and other calls", () => {
     [{ before: "yesterday" }, "INVALID_ARGUMENT"],
     [{ before: new Date(Number.NaN) }, "INVALID_ARGUMENT"],
     [{ cursor: "" }, "INVALID_ARGUMENT"],
-    [{ cursor: "not a cursor" }, "INVALID_ARGUMENT"],
     [{ cursor: 5 }, "INVALID_ARGUMENT"],
-    ["failed", "UNKNOWN_OPTION"],
+    ["failed", "INVALID_ARGUMENT"],
     [null, "INVALID_ARGUMENT"],
   ])("the filter %j is refused", async (filter, code) => {
     expect(await refused(() => untyped().list(filter as never))).toMatchObject({ code });
