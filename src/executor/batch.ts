@@ -38,6 +38,11 @@ export class Batch implements Run {
     slot.clear();
   }
 
+  /** Every task of it was reported. */
+  get isOver(): boolean {
+    return this.#left === 0;
+  }
+
   /** The place of the task that is running, while its end is not known. */
   get running(): number | undefined {
     const index = this.slot.running?.index;

@@ -62,6 +62,13 @@ export class Thread {
     });
   }
 
+  /** How much it has to do: what is over, and only waits to be noticed, does not count. */
+  get openWork(): number {
+    let load = 0;
+    for (const work of this.#work) if (!(work instanceof Batch && work.isOver)) load++;
+    return load;
+  }
+
   take(work: Work): void {
     work.thread = this;
     this.#work.add(work);

@@ -203,9 +203,14 @@ class ThreadExecutor implements Executor, ThreadObserver {
     const work = task[queueOptionsSymbol] as Work;
     const limit = work instanceof Batch ? batchesPerThread : Number.POSITIVE_INFINITY;
     let choice: PiscinaWorker | null = null;
+    let least = Number.POSITIVE_INFINITY;
     for (const worker of workers) {
-      const isFit = this.#threads.get(worker.id)?.isRetiring === false && worker.currentUsage < limit;
-      if (isFit && (choice === null || worker.currentUsage < choice.currentUsage)) choice = worker;
+      const thread = this.#threads.get(worker.id);
+      if (thread === undefined || thread.isRetiring || worker.currentUsage >= limit) continue;
+      // The pool learns that a batch is over a moment after us: by its count, a thread that rests may look busy.
+      if (thread.openWork >= least) continue;
+      least = thread.openWork;
+      choice = worker;
     }
     if (choice !== null) this.#threads.get(choice.id)?.take(work);
     return choice;
