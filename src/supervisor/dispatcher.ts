@@ -20,6 +20,8 @@ export interface ActiveRun {
   /** What it had not started was taken back: it is not as short as was thought. */
   isRevoked: boolean;
   readonly hasTimeouts: boolean;
+  /** Some of its tasks must not start after a moment. */
+  readonly hasExpiry: boolean;
   /** Tasks that were told to stop because their time was up, with that time. */
   readonly timedOut: Map<TaskId, number>;
   /** Tasks that were told to stop for another reason. */
@@ -159,6 +161,7 @@ function handOver(state: State, self: Self<Inbox>, batch: readonly Waiting[], es
     ),
     isRevoked: false,
     hasTimeouts: batch.some(({ task }) => task.request.timeoutMs !== undefined),
+    hasExpiry: batch.some(({ task }) => task.request.expiresAt !== undefined),
     timedOut: new Map(),
     stopped: new Set(),
   };
@@ -272,12 +275,17 @@ function handleWatch(state: State, _message: Inbox, self: Self<Inbox>): void {
   watch(state, self);
 }
 
-/** What waits behind a task that takes long goes to a worker that has nothing to do; if none has, it may as well wait. */
+/**
+ * What waits behind a task that takes long goes to a worker that has nothing to do. If none has, it may as well wait
+ * there, unless its time may run out: that is seen here.
+ */
 function takeBackStuck(state: State, now: EpochMs): void {
   let running = 0;
   for (const { run } of state.active) if (run.current() !== undefined) running++;
-  if (running >= state.executor.slots / 2) return;
-  for (const active of state.active) if (now >= active.startedAt + patienceMs) takeBack(active);
+  const isWorkerFree = running < state.executor.slots / 2;
+  for (const active of state.active) {
+    if ((isWorkerFree || active.hasExpiry) && now >= active.startedAt + patienceMs) takeBack(active);
+  }
 }
 
 function takeBack(active: ActiveRun): void {
