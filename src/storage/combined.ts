@@ -45,9 +45,7 @@ export function combinedStorage(tasks: Storage, { results, events, onLostEvents 
 
   const inOrder = <T>(before: () => Promise<void>, commit: () => Promise<T>): Promise<T> => {
     waiting++;
-    const mine = last.then(before).then(commit, (error: unknown) => {
-      throw error;
-    });
+    const mine = last.then(before).then(commit);
     last = mine.catch(() => undefined).finally(() => waiting--);
     return mine;
   };
