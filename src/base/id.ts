@@ -11,19 +11,24 @@ export const newIds = (count: number): string[] => Array.from({ length: count },
  * that bytes sort as the texts do; `undefined` for any other text. Only for these does `bytesToUuid` give the same text.
  */
 export function uuidBytes(text: string): Buffer | undefined {
-  if (text.length !== 36) return undefined;
   const bytes = Buffer.allocUnsafe(16);
+  return writeUuid(text, bytes, 0) ? bytes : undefined;
+}
+
+/** As `uuidBytes`, into `target`. Gives whether `text` is one; if not, what is there then has no meaning. */
+export function writeUuid(text: string, target: Uint8Array, offset: number): boolean {
+  if (text.length !== 36) return false;
   let position = 0;
   for (let index = 0; index < 16; index++) {
     if (index === 4 || index === 6 || index === 8 || index === 10) {
-      if (text.charCodeAt(position++) !== dash) return undefined;
+      if (text.charCodeAt(position++) !== dash) return false;
     }
     const high = digits[text.charCodeAt(position++)] ?? invalid;
     const low = digits[text.charCodeAt(position++)] ?? invalid;
-    if (high === invalid || low === invalid) return undefined;
-    bytes[index] = (high << 4) | low;
+    if (high === invalid || low === invalid) return false;
+    target[offset + index] = (high << 4) | low;
   }
-  return bytes;
+  return true;
 }
 
 const dash = 45;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe } from "vitest";
 import { type CreateFixture, Bench } from "./storage/bench.ts";
+import { bulk } from "./storage/bulk.ts";
 import { claiming } from "./storage/claiming.ts";
 import { counting } from "./storage/counting.ts";
 import { deduplicating } from "./storage/deduplicating.ts";
@@ -28,6 +29,7 @@ export function describeStorage(name: string, create: CreateFixture): void {
     describe("enqueue", () => enqueueing(bench));
     describe("dedupe keys", () => deduplicating(bench));
     describe("claim", () => claiming(bench));
+    describe("tasks of one call", () => bulk(bench));
     describe("settle", () => ending(bench));
     describe("park and unpark", () => parking(bench));
     describe("advance", () => waiting(bench));

@@ -1,5 +1,9 @@
 import type { EpochMs } from "../../base/clock.ts";
 import type { TaskId, TaskLife, TaskRequest } from "../../task/task.ts";
+import { spanKey, type Span } from "./keys.ts";
+import { encodeData, encodeKeys } from "./records.ts";
+import type { Segment } from "./segment.ts";
+import type { Member } from "./segments.ts";
 
 /** A task that is claimed: what is needed to end the claim without reading the task again. */
 export interface Held {
@@ -15,16 +19,100 @@ export interface Held {
   until?: EpochMs;
 }
 
+/** One that has no record of its own. Many are made, so what it shares with its neighbours is looked up. */
+export class HeldMember implements Held, Member {
+  readonly segment: Segment;
+  readonly index: number;
+  readonly life: TaskLife;
+  readonly batch: Batch;
+
+  constructor(segment: Segment, index: number, life: TaskLife, batch: Batch) {
+    this.segment = segment;
+    this.index = index;
+    this.life = life;
+    this.batch = batch;
+  }
+
+  get key(): Buffer {
+    return this.segment.keyOf(this.index);
+  }
+  get lane(): number {
+    return this.segment.lane;
+  }
+  get sequence(): number {
+    return this.segment.sequence + this.index;
+  }
+  get request(): TaskRequest {
+    return this.segment.request;
+  }
+  get before(): TaskLife {
+    return this.segment.life;
+  }
+}
+
 /** Tasks claimed together share one record on disk, which is removed with the last of them. */
-interface Batch {
+export class Batch {
   readonly number: number;
-  remaining: number;
+  readonly #owner: string;
+  /** The end of the lease that was prolonged last. */
+  until: EpochMs | undefined;
+  /** All that have records of their own, whether they have ended or not. */
+  readonly #keys: Buffer[] = [];
+  /** Of the others, exactly those that have not ended: nothing else tells which they are. */
+  #spans: Span[] = [];
+  #remaining = 0;
+
+  constructor(number: number, owner: string, until: EpochMs | undefined) {
+    this.number = number;
+    this.#owner = owner;
+    this.until = until;
+  }
+
+  get isOver(): boolean {
+    return this.#remaining === 0;
+  }
+
+  addTask(key: Buffer): void {
+    this.#keys.push(key);
+    this.#remaining++;
+  }
+
+  addSpan(span: Span): void {
+    this.#spans.push(span);
+    this.#remaining += span.to - span.from;
+  }
+
+  removeTask(): void {
+    this.#remaining--;
+  }
+
+  removeSpan({ segment, from, to }: Span): void {
+    this.#remaining -= to - from;
+    this.#spans = this.#spans.flatMap((span) => {
+      if (to <= span.from || from >= span.to || !span.segment.equals(segment)) return [span];
+      return [
+        { ...span, to: from },
+        { ...span, from: to },
+      ].filter((part) => part.from < part.to);
+    });
+  }
+
+  encode(): Buffer {
+    const keys = encodeKeys([...this.#keys, ...this.#spans.map(spanKey)]);
+    const record: ClaimRecord = {
+      owner: this.#owner,
+      keys,
+      ...(this.until === undefined ? {} : { until: this.until }),
+    };
+    return encodeData(record);
+  }
 }
 
 /** The claims of this opening. Those of earlier ones were undone when the store was opened. */
 export class Claims {
   readonly #held = new Map<TaskId, Held>();
   readonly #buried = new Map<TaskId, number>();
+  readonly #changed = new Set<Batch>();
   #nextBatch = 1;
 
   get(id: TaskId): Held | undefined {
@@ -35,13 +123,50 @@ export class Claims {
     return this.#held;
   }
 
-  newBatch(): Batch {
-    return { number: this.#nextBatch++, remaining: 0 };
+  newBatch(owner: string, until: EpochMs | undefined): Batch {
+    return new Batch(this.#nextBatch++, owner, until);
   }
 
+  /** Claims a task that has a record of its own. */
   add(id: TaskId, held: Held): void {
-    held.batch.remaining++;
     this.#held.set(id, held);
+    held.batch.addTask(held.key);
+    this.#changed.add(held.batch);
+  }
+
+  /** Claims `size` neighbours in a segment. */
+  addSpan(ids: readonly TaskId[], segment: Segment, from: number, life: TaskLife, batch: Batch): void {
+    ids.forEach((id, at) => this.#held.set(id, new HeldMember(segment, from + at, life, batch)));
+    segment.running += ids.length;
+    batch.addSpan({ segment: segment.key, from, to: from + ids.length });
+    this.#changed.add(batch);
+  }
+
+  /** Takes a claim back. Those of neighbours in a segment, `removeSpan` has to follow for. */
+  remove(id: TaskId, held: Held): void {
+    this.#held.delete(id);
+    if (held instanceof HeldMember) return;
+    held.batch.removeTask();
+    if (held.batch.isOver) this.#changed.add(held.batch);
+  }
+
+  removeSpan(segment: Segment, from: number, to: number, batch: Batch): void {
+    segment.running -= to - from;
+    batch.removeSpan({ segment: segment.key, from, to });
+    this.#changed.add(batch);
+  }
+
+  /** A lease of the batch was prolonged. */
+  prolong(batch: Batch, until: EpochMs): void {
+    batch.until = until;
+    this.#changed.add(batch);
+  }
+
+  /** The batches whose records are to be written, or removed. */
+  takeChanged(): Batch[] {
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    return changed;
   }
 
   /**
@@ -57,20 +182,11 @@ export class Claims {
   lastAttempt(id: TaskId, known: number): number {
     return this.#buried.size === 0 ? known : Math.max(known, this.#buried.get(id) ?? 0);
   }
-
-  /** Gives the number of the batch whose last task this was. */
-  remove(id: TaskId): number | undefined {
-    const held = this.#held.get(id);
-    if (held === undefined) return undefined;
-    this.#held.delete(id);
-    return --held.batch.remaining === 0 ? held.batch.number : undefined;
-  }
 }
 
 /** What is on disk of a batch of claims. */
 export interface ClaimRecord {
   readonly owner: string;
   readonly keys: Uint8Array;
-  /** Of the lease that was prolonged last. */
   readonly until?: EpochMs;
 }

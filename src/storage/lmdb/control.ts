@@ -5,6 +5,7 @@ import type { Cancel, ConfigureQueue, Delete, QueueRecord, Requeue, Unpark } fro
 import { dropClaim } from "./leases.ts";
 import { parkedEnd, parkedStart, taskIdOf, taskKey } from "./keys.ts";
 import type { TaskRow } from "./records.ts";
+import type { Member } from "./segments.ts";
 import type { Step, Store } from "./store.ts";
 
 export function cancel(store: Store, { ids, now, reason }: Cancel): Step<readonly (TaskState | undefined)[]> {
@@ -14,11 +15,19 @@ export function cancel(store: Store, { ids, now, reason }: Cancel): Step<readonl
         const key = taskKey(id);
         const found = store.find(key);
         if (found !== undefined && isWaiting(found.life.state)) {
+          if (found.member !== undefined) leave(store, found.member);
           store.endWaiting(key, found.row, { state: "cancelled", at: now, reason });
         }
         return found?.life.state;
       }),
   };
+}
+
+/** A ready task gets a record of its own. */
+function leave(store: Store, member: Member): void {
+  store.segments.cutReady(member);
+  store.putReady(store.own(member), member.segment.row(member.index));
+  store.segments.tidy(member.segment);
 }
 
 export function requeue(store: Store, { ids, now }: Requeue): Step<readonly (TaskState | undefined)[]> {
@@ -79,9 +88,10 @@ export function remove(store: Store, { ids, force, ifState }: Delete): Step<read
         const key = taskKey(id);
         const found = store.find(key);
         if (found === undefined) return false;
-        const { row, life } = found;
+        const { row, life, member } = found;
         if (ifState !== undefined && life.state !== ifState[index]) return false;
         if (life.state === "running") dropClaim(store, id);
+        if (member !== undefined) removeMember(store, member, life.state);
         else if (isWaiting(life.state)) store.removeWaiting(row);
         else store.tables.outcomes.remove(key);
         if (!isTerminal(life.state)) {
@@ -94,6 +104,12 @@ export function remove(store: Store, { ids, force, ifState }: Delete): Step<read
         return true;
       }),
   };
+}
+
+function removeMember({ segments }: Store, member: Member, state: TaskState): void {
+  if (state === "ready") segments.cutReady(member);
+  if (state === "completed") segments.cutCompleted(member);
+  segments.tidy(member.segment);
 }
 
 export function unpark(store: Store, { name, limit }: Unpark): Step<number> {

@@ -1,10 +1,23 @@
+import { writeUuid } from "../../base/id.ts";
 import { DuplicateTaskError, QueueFullError } from "../../base/errors.ts";
 import { isKept } from "../../task/event.ts";
 import type { TaskState } from "../../task/state.ts";
 import { newLife, type TaskId } from "../../task/task.ts";
 import type { Enqueue, NewTask, Publish, Stage } from "../storage.ts";
-import { due, dueKindOf, dueLaneOf, isUuidKey, laneEnd, laneStart, readyKey, taskIdOf, taskKey } from "./keys.ts";
-import { encodeTask } from "./records.ts";
+import {
+  due,
+  dueKindOf,
+  dueLaneOf,
+  firstOfOthers,
+  laneEnd,
+  laneStart,
+  readyKey,
+  spanOf,
+  taskIdOf,
+  taskKey,
+} from "./keys.ts";
+import { encodeTask, type TaskRow } from "./records.ts";
+import { largestSegment } from "./segment.ts";
 import type { Step, Store } from "./store.ts";
 
 /** What becomes of a new task whose id or dedupe key is not free. */
@@ -16,40 +29,66 @@ const sizeOf = (tasks: readonly NewTask[]): number => tasks.reduce((sum, { args 
 
 export function enqueue(store: Store, change: Enqueue): Step<readonly (TaskId | undefined)[]> {
   const { tasks } = change;
-  const keys = tasks.map(({ id }) => taskKey(id));
+  let ids = risingIds([], "");
   let decisions: readonly Decision[] = [];
   return {
     bytes: sizeOf(tasks),
     addsWork: true,
     check() {
-      decisions = decide(store, tasks, keys);
+      ids = risingIds(tasks, store.newestId);
+      decisions = decide(store, tasks, ids);
       ensureRoom(store, perQueue(tasks, decisions));
     },
-    apply: () =>
-      tasks.map((task, index) => {
-        const decision = decisions[index] ?? "store";
+    apply() {
+      const answers: (TaskId | undefined)[] = [];
+      while (answers.length < tasks.length) {
+        const at = answers.length;
+        const [task, decision = "store"] = [tasks[at] as NewTask, decisions[at]];
         if (decision === "store") {
-          put(store, task, keys[index] ?? taskKey(task.id), store.ledger.queue(task.request.queue).number, true);
-          return task.id;
+          const size = put(store, { tasks, ids, at }, store.ledger.queue(task.request.queue).number);
+          for (let index = at; index < at + size; index++) answers.push(tasks[index]?.id);
+        } else if ("skip" in decision) {
+          answers.push(undefined);
+        } else {
+          if (decision.replace) replace(store, decision.existing, task);
+          answers.push(decision.existing);
         }
-        if ("skip" in decision) return undefined;
-        if (decision.replace) replace(store, decision.existing, task);
-        return decision.existing;
-      }),
+      }
+      return answers;
+    },
   };
 }
 
-function decide(store: Store, tasks: readonly NewTask[], keys: readonly Buffer[]): Decision[] {
+/** The ids of new tasks as bytes, and which of them are greater than every id before. */
+interface RisingIds {
+  readonly bytes: Buffer;
+  readonly isRising: readonly boolean[];
+}
+
+function risingIds(tasks: readonly NewTask[], newestId: TaskId): RisingIds {
+  const bytes = Buffer.allocUnsafe(tasks.length * 16);
+  let newest = newestId;
+  const isRising = tasks.map(({ id }, index) => {
+    // Texts of UUIDs lie in the order of their bytes.
+    if (!writeUuid(id, bytes, index * 16) || (bytes[index * 16] ?? 0) >= firstOfOthers || id <= newest) return false;
+    newest = id;
+    return true;
+  });
+  return { bytes, isRising };
+}
+
+function decide(store: Store, tasks: readonly NewTask[], { isRising }: RisingIds): Decision[] {
   const taken = new Map<string, TaskId>();
-  let newest = store.newestKey;
+  let seen: Set<TaskId> | undefined;
   return tasks.map((task, index): Decision => {
     const { id, request, onConflict = "error" } = task;
-    const key = keys[index] ?? taskKey(id);
-    if (isUuidKey(key) && key.compare(newest) > 0) {
-      newest = key;
-    } else if (store.tables.tasks.doesExist(key) || tasks.findIndex((other) => other.id === id) < index) {
-      throw new DuplicateTaskError(id, `The id ${JSON.stringify(id)}`);
+    if (isRising[index] !== true) {
+      seen ??= new Set(tasks.slice(0, index).map((earlier) => earlier.id));
+      if (seen.has(id) || store.exists(taskKey(id))) {
+        throw new DuplicateTaskError(id, `The id ${JSON.stringify(id)}`);
+      }
     }
+    seen?.add(id);
     if (request.dedupeKey === undefined) return "store";
     const place = `${request.queue}\0${request.dedupeKey}`;
     const holder = taken.get(place) ?? store.holderOf(request);
@@ -88,32 +127,72 @@ function ensureRoom(store: Store, added: ReadonlyMap<string, number>): void {
   }
 }
 
-/** Writes a new task; gives the state it starts in. */
-function put(
-  store: Store,
-  { id, request, args }: NewTask,
-  key: Buffer,
-  lane: number,
-  isVisible: boolean,
-  attempt = 0,
-): TaskState {
+/** Some tasks that are to be stored, from the one at `at` on. */
+interface Arrivals {
+  readonly tasks: readonly NewTask[];
+  readonly ids: RisingIds;
+  readonly at: number;
+}
+
+/** Writes the next new task, or the next few as a segment; gives how many. @param hiddenIn the stage that hides them. */
+function put(store: Store, arrivals: Arrivals, lane: number, hiddenIn?: string): number {
+  const { tasks, ids, at } = arrivals;
+  const size = sizeOfSegment(arrivals);
+  const part = tasks.slice(at, at + size);
+  const [task] = part as [NewTask];
+  const { request } = task;
+  const state = size > 1 ? "ready" : putTask(store, task, lane);
+  if (size > 1) {
+    const sequence = store.ledger.nextSequence(size);
+    const bytes = ids.bytes.subarray(at * 16, (at + size) * 16);
+    store.segments.put({ lane, sequence, request, ids: bytes, args: part.map(({ args }) => args) });
+  }
+  if (ids.isRising[at + size - 1] === true) store.newestId = tasks[at + size - 1]?.id ?? "";
+  if (hiddenIn === undefined) welcome(store, part, state);
+  else store.ledger.countStaged(hiddenIn, request.queue, state, size);
+  return size;
+}
+
+/** How many of the next tasks may lie in one segment: those of one request that are ready, with ids that rise. */
+function sizeOfSegment({ tasks, ids, at }: Arrivals): number {
+  const request = tasks[at]?.request;
+  if (request === undefined || request.dedupeKey !== undefined || request.expiresAt !== undefined) return 1;
+  if (newLife(request).state !== "ready") return 1;
+  let bytes = 0;
+  let end = at;
+  for (; end < tasks.length && end - at < largestSegment.tasks; end++) {
+    const task = tasks[end];
+    if (task?.request !== request || ids.isRising[end] !== true) break;
+    bytes += task.args.length;
+    if (bytes > largestSegment.bytes) break;
+  }
+  return Math.max(1, end - at);
+}
+
+/** Writes a task as a record of its own; gives the state it starts in. */
+function putTask(store: Store, { id, request, args }: NewTask, lane: number, attempt = 0): TaskState {
   const { tables, ledger } = store;
+  const key = taskKey(id);
   const sequence = ledger.nextSequence();
   const life = newLife(request);
   const row = { lane, sequence, request, args };
   tables.tasks.put(key, encodeTask(attempt === 0 ? row : { ...row, life: { ...life, attempt } }));
-  if (isUuidKey(key) && key.compare(store.newestKey) > 0) store.newestKey = key;
   if (life.state === "scheduled") store.putDue(key, { lane, sequence }, life);
   else tables.ready.put(readyKey(lane, request.priority, sequence), key);
   store.putExpiry(key, { request, lane, sequence });
-  if (isVisible) {
-    const dedupe = store.dedupeKeyOf(request);
-    if (dedupe !== undefined) tables.dedupe.put(dedupe, key);
-    ledger.count(request.queue, life.state, 1);
-    ledger.total("enqueued");
-    if (store.notes("enqueued")) store.event("enqueued", id, request, attempt, { at: request.createdAt });
-  }
+  const dedupe = store.dedupeKeyOf(request);
+  if (dedupe !== undefined) tables.dedupe.put(dedupe, key);
   return life.state;
+}
+
+/** Counts and notes tasks of one request that were enqueued. */
+function welcome(store: Store, tasks: readonly NewTask[], state: TaskState, attempt = 0): void {
+  const [task] = tasks;
+  if (task === undefined) return;
+  store.ledger.count(task.request.queue, state, tasks.length);
+  store.ledger.total("enqueued", tasks.length);
+  if (!store.notes("enqueued")) return;
+  for (const { id, request } of tasks) store.event("enqueued", id, request, attempt, { at: request.createdAt });
 }
 
 /** The task keeps its id, its key and the number of its last attempt; everything else is as if it were new. */
@@ -126,7 +205,8 @@ function replace(store: Store, existing: TaskId, task: NewTask): void {
   store.ledger.count(row.request.queue, row.life.state, -1);
   store.ledger.total("enqueued", -1);
   const lane = store.ledger.queue(task.request.queue).number;
-  put(store, { ...task, id: existing }, key, lane, true, row.life.attempt);
+  const again = { ...task, id: existing };
+  welcome(store, [again], putTask(store, again, lane, row.life.attempt), row.life.attempt);
 }
 
 export function stage(store: Store, change: Stage): Step<void> {
@@ -134,10 +214,11 @@ export function stage(store: Store, change: Stage): Step<void> {
     bytes: sizeOf(change.tasks),
     addsWork: true,
     apply() {
-      for (const task of change.tasks) {
-        const lane = store.ledger.stageLane(change.stage, task.request.queue);
-        const state = put(store, task, taskKey(task.id), lane, false);
-        store.ledger.countStaged(change.stage, task.request.queue, state);
+      const { tasks, stage: name } = change;
+      const ids = risingIds(tasks, store.newestId);
+      for (let at = 0; at < tasks.length;) {
+        const lane = store.ledger.stageLane(name, tasks[at]?.request.queue ?? "");
+        at += put(store, { tasks, ids, at }, lane, name);
       }
     },
   };
@@ -163,47 +244,69 @@ export function publish(store: Store, change: Publish): Step<void> {
 function noteStaged(store: Store, name: string): void {
   const rows = store.ledger
     .hiddenLanes(name)
-    .flatMap(({ number }) =>
-      stagedIn(store, number, Number.POSITIVE_INFINITY).map((key) => ({ key, row: store.row(key) })),
-    );
-  rows.sort((a, b) => (a.row?.sequence ?? 0) - (b.row?.sequence ?? 0));
-  for (const { key, row } of rows) {
-    if (row !== undefined) store.event("enqueued", taskIdOf(key), row.request, 0, { at: row.request.createdAt });
+    .flatMap(({ number }) => [...stagedIn(store, number)])
+    .flatMap((key) => rowsOf(store, key));
+  rows.sort((a, b) => a.row.sequence - b.row.sequence);
+  for (const { id, row } of rows) store.event("enqueued", id, row.request, 0, { at: row.request.createdAt });
+}
+
+/** The task with this key; or those of a span. */
+function rowsOf(store: Store, key: Buffer): { id: TaskId; row: TaskRow }[] {
+  const span = spanOf(key);
+  if (span === undefined) {
+    const row = store.row(key);
+    return row === undefined ? [] : [{ id: taskIdOf(key), row }];
   }
+  const segment = store.segments.get(span.segment);
+  return Array.from({ length: segment.count }, (_, index) => ({ id: segment.idOf(index), row: segment.row(index) }));
 }
 
 /**
- * Forgets at most `limit` tasks of a stage, or of every stage that an earlier opening left unpublished.
+ * Forgets at most about `limit` tasks of a stage, or of every stage that an earlier opening left unpublished.
  *
  * @returns whether there are more.
  */
 export function dropStage(store: Store, name?: string, limit: number = Number.POSITIVE_INFINITY): boolean {
-  const { tables, ledger } = store;
+  const { ledger } = store;
   let left = limit;
   for (const lane of ledger.hiddenLanes(name)) {
-    for (const key of stagedIn(store, lane.number, left)) {
-      const row = store.row(key);
-      if (row === undefined) continue;
-      store.removeWaiting(row);
-      store.removeExpiry(row);
-      tables.tasks.remove(key);
-      left--;
+    for (const key of stagedIn(store, lane.number)) {
+      if (left <= 0) return true;
+      left -= dropStaged(store, key);
     }
-    if (left <= 0) return true;
     ledger.dropLane(lane.number);
   }
   if (name !== undefined) ledger.forgetStage(name);
   return false;
 }
 
-function stagedIn(store: Store, lane: number, limit: number): Buffer[] {
-  const keys: Buffer[] = [];
-  const range = { start: laneStart(lane), end: laneEnd(lane), ...(Number.isFinite(limit) ? { limit } : {}) };
-  for (const { value } of store.tables.ready.getRange(range)) keys.push(Buffer.from(value));
-  if (keys.length >= limit) return keys;
-  for (const { key, value } of store.tables.due.getRange()) {
-    if (dueLaneOf(key) === lane && dueKindOf(key) === due.start) keys.push(Buffer.from(value));
-    if (keys.length >= limit) break;
+/** Forgets a task, or a segment: none of it was ever claimed. Gives how many tasks that were. */
+function dropStaged(store: Store, key: Buffer): number {
+  const span = spanOf(key);
+  if (span === undefined) {
+    const row = store.row(key);
+    if (row === undefined) return 1;
+    store.removeWaiting(row);
+    store.removeExpiry(row);
+    store.tables.tasks.remove(key);
+    return 1;
   }
-  return keys;
+  const segment = store.segments.get(span.segment);
+  store.tables.ready.remove(readyKey(segment.lane, segment.request.priority, segment.sequence));
+  store.segments.drop(segment);
+  return segment.count;
 }
+
+/** The keys of tasks, and spans, of a lane that is hidden. Read in pieces, because what is read may be removed meanwhile. */
+function* stagedIn(store: Store, lane: number): Iterable<Buffer> {
+  const { ready, due: dueTable } = store.tables;
+  let start = laneStart(lane);
+  for (let page; (page = [...ready.getRange({ start, end: laneEnd(lane), limit: stagedPiece })]).length > 0;) {
+    for (const { value } of page) yield value;
+    start = Buffer.concat([page.at(-1)?.key ?? start, Buffer.from([0])]);
+  }
+  const isOfLane = ({ key }: { key: Buffer }): boolean => dueLaneOf(key) === lane && dueKindOf(key) === due.start;
+  yield* [...dueTable.getRange()].filter(isOfLane).map(({ value }) => value);
+}
+
+const stagedPiece = 1_000;

@@ -7,21 +7,59 @@ import type { TaskId } from "../../task/task.ts";
  * An accept sequence is 48 bits: at a million tasks a second it lasts nine years.
  */
 
-/** A task's key: 16 bytes for a UUID, so that our own ids lie in the order they were made in; else 0xff and its text. */
+/** What keys of tasks begin with that are no UUIDs, and what stands for a part of a segment where a key could stand. */
+const mark = { span: 0xfe, text: 0xff } as const;
+/** The first byte of every UUID key is less. */
+export const firstOfOthers: number = mark.span;
+
+/** A task's key: 16 bytes for a UUID, so that our own ids lie in the order they were made in; else a mark and its text. */
 export function taskKey(id: TaskId): Buffer {
   const uuid = uuidBytes(id);
-  if (uuid !== undefined && uuid[0] !== 0xff) return uuid;
+  if (uuid !== undefined && isUuidKey(uuid)) return uuid;
   const text = Buffer.from(id, "utf8");
   const key = Buffer.allocUnsafe(text.length + 1);
-  key[0] = 0xff;
+  key[0] = mark.text;
   text.copy(key, 1);
   return key;
 }
 
-export const isUuidKey = (key: Uint8Array): boolean => key[0] !== 0xff;
+export const isUuidKey = (key: Uint8Array): boolean => (key[0] ?? mark.text) < firstOfOthers;
 
 export const taskIdOf = (key: Uint8Array): TaskId =>
   isUuidKey(key) ? bytesToUuid(key) : asBuffer(key).toString("utf8", 1);
+
+/** Neighbours in a segment: those with an index from `from` up to, and without, `to`. */
+export interface Span {
+  /** The segment's key: that of its first task. */
+  readonly segment: Buffer;
+  readonly from: number;
+  readonly to: number;
+}
+
+export function spanKey({ segment, from, to }: Span): Buffer {
+  const key = Buffer.allocUnsafe(21);
+  key[0] = mark.span;
+  key.set(segment, 1);
+  key.writeUInt16BE(from, 17);
+  key.writeUInt16BE(to, 19);
+  return key;
+}
+
+/** The span that the bytes stand for; `undefined` for the key of a single task. */
+export const spanOf = (key: Buffer): Span | undefined =>
+  key[0] === mark.span
+    ? { segment: key.subarray(1, 17), from: key.readUInt16BE(17), to: key.readUInt16BE(19) }
+    : undefined;
+
+/** Where it is told how tasks of a segment completed, by the first of them. */
+export function completionKey(segment: Buffer, from: number): Buffer {
+  const key = Buffer.allocUnsafe(18);
+  key.set(segment, 0);
+  key.writeUInt16BE(from, 16);
+  return key;
+}
+
+export const completionFrom = (key: Buffer): number => key.readUInt16BE(16);
 
 /** Where a ready task stands: lane, then priority, then age. */
 export function readyKey(lane: number, priority: number, sequence: number): Buffer {

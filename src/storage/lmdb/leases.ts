@@ -1,9 +1,7 @@
 import type { EpochMs } from "../../base/clock.ts";
 import type { TaskId } from "../../task/task.ts";
 import type { Extend } from "../storage.ts";
-import type { ClaimRecord } from "./claims.ts";
-import { due, dueKey, numberKey, taskIdOf } from "./keys.ts";
-import { decodeData, encodeData } from "./records.ts";
+import { due, dueKey, taskIdOf } from "./keys.ts";
 import { interrupt, release } from "./settle.ts";
 import type { Step, Store } from "./store.ts";
 
@@ -17,18 +15,12 @@ export function extend(store: Store, change: Extend, epoch: number): Step<readon
           store.tables.due.remove(dueKey(held.until, due.lease, held.lane, held.sequence));
           store.tables.due.put(dueKey(change.until, due.lease, held.lane, held.sequence), held.key);
           held.until = change.until;
-          prolongRecord(store, held.batch.number, change.until);
+          // So that the next opening knows which moment to take out of the index.
+          store.claims.prolong(held.batch, change.until);
         }
         return true;
       }),
   };
-}
-
-/** So that the next opening knows which moment to take out of the index. */
-function prolongRecord(store: Store, batch: number, until: EpochMs): void {
-  const bytes = store.tables.claims.get(numberKey(batch));
-  if (bytes === undefined) return;
-  store.tables.claims.put(numberKey(batch), encodeData({ ...decodeData<ClaimRecord>(bytes, store.place), until }));
 }
 
 /**

@@ -124,9 +124,11 @@ export class Ledger {
     return { queues, parked, totals };
   }
 
-  nextSequence(): number {
+  /** The next accept sequence, or the first of so many. */
+  nextSequence(size = 1): number {
     this.#dirty.add("totals");
-    return ++this.#totals.sequence;
+    this.#totals.sequence += size;
+    return this.#totals.sequence - size + 1;
   }
 
   nextEvent(): number {
@@ -201,12 +203,12 @@ export class Ledger {
     return number;
   }
 
-  countStaged(stage: string, queue: string, state: TaskState): void {
+  countStaged(stage: string, queue: string, state: TaskState, by = 1): void {
     const counts = this.#stages.get(stage)?.counts;
     if (counts === undefined) return;
     const numbers = counts.get(queue) ?? taskStates.map(() => 0);
     const index = stateNumbers[state];
-    numbers[index] = (numbers[index] ?? 0) + 1;
+    numbers[index] = (numbers[index] ?? 0) + by;
     counts.set(queue, numbers);
   }
 

@@ -1,14 +1,12 @@
 import { ClosedError } from "../../base/errors.ts";
 import type { AnswerTo, Change, Opened, Storage, StorageSettings } from "../storage.ts";
 import { claim } from "./claim.ts";
-import { Claims } from "./claims.ts";
 import { Committer } from "./committer.ts";
 import { cancel, configureQueue, remove, requeue, unpark } from "./control.ts";
 import { dropStage, enqueue, publish, stage } from "./enqueue.ts";
 import { openEnvironment, type Environment, type LmdbOptions } from "./environment.ts";
 import { taskKey } from "./keys.ts";
 import { extend } from "./leases.ts";
-import { Ledger } from "./ledger.ts";
 import { get, list, queryEvents } from "./reading.ts";
 import { recoverClaims } from "./recovery.ts";
 import { settle } from "./settle.ts";
@@ -137,9 +135,7 @@ async function openStore(options: LmdbOptions, settings: StorageSettings): Promi
 
 function prepare(environment: Environment, settings: StorageSettings): OpenStore {
   const { root, folder, guard, transact, epoch } = environment;
-  const place = { path: folder };
-  const tables = openTables(root);
-  const store = new Store({ tables, ledger: new Ledger(tables.meta, place), claims: new Claims(), settings, place });
+  const store = new Store({ tables: openTables(root), settings, place: { path: folder } });
   while (transact(() => keep(store, dropStage(store, undefined, openingStep))));
   const interrupted = transact(() => keep(store, recoverClaims(store, settings.now)));
   store.tell();

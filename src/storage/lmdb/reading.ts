@@ -3,6 +3,7 @@ import type { StoredTask } from "../../task/task.ts";
 import type { EventQuery, TaskPage, TaskQuery } from "../storage.ts";
 import { numberKey, taskIdOf, taskKey } from "./keys.ts";
 import { decodeData, type Place } from "./records.ts";
+import type { Member } from "./segments.ts";
 import type { Found, Store } from "./store.ts";
 import type { Table } from "./tables.ts";
 
@@ -33,18 +34,24 @@ export async function list(store: Store, query: TaskQuery): Promise<TaskPage> {
   const limit = Math.min(query.limit, largestPage);
   let start = query.cursor === undefined ? Buffer.from([0]) : after(taskKey(query.cursor));
   for (;;) {
-    const keys = nextKeys(store, query, start);
-    for (const key of keys) {
-      const found = store.find(key);
+    const places = nextPlaces(store, query, start);
+    for (const { key, member } of places) {
+      const found = member === undefined ? store.find(key) : store.findMember(member);
       if (found === undefined || !matches(found, query)) continue;
       if (tasks.length === limit) return { tasks, cursor: tasks.at(-1)?.id ?? "" };
       tasks.push(toStored(key, found));
     }
-    const last = keys.at(-1);
-    if (keys.length < piece || last === undefined) return { tasks };
-    start = after(last);
+    const last = places.at(-1);
+    if (last === undefined) return { tasks };
+    start = after(last.key);
     await new Promise(setImmediate);
   }
+}
+
+/** Where a task may be. */
+interface TaskPlace {
+  readonly key: Buffer;
+  readonly member?: Member;
 }
 
 /** No queue that it asks for has a task in a state that it asks for. */
@@ -56,12 +63,33 @@ function isHopeless(store: Store, { states, queue }: TaskQuery): boolean {
   return true;
 }
 
-function nextKeys(store: Store, { states }: TaskQuery, start: Buffer): Buffer[] {
+/** The next places from `start` on, in order of key; none at the end. */
+function nextPlaces(store: Store, { states }: TaskQuery, start: Buffer): TaskPlace[] {
+  const inOrder = (a: TaskPlace, b: TaskPlace): number => a.key.compare(b.key);
   if (states?.every((state) => state === "running") === true) {
-    const keys = [...store.claims.all()].map(([, { key }]) => key).filter((key) => key.compare(start) >= 0);
-    return keys.sort((a, b) => a.compare(b)).slice(0, piece);
+    const held = Array.from(store.claims.all(), ([, { key }]) => ({ key })).filter(
+      ({ key }) => key.compare(start) >= 0,
+    );
+    return held.sort(inOrder).slice(0, piece);
   }
-  return [...store.tables.tasks.getKeys({ start, limit: piece })];
+  const alone = Array.from(store.tables.tasks.getKeys({ start, limit: piece }), (key) => ({ key }));
+  const places = [...alone, ...membersFrom(store, start)].sort(inOrder);
+  // What lies behind the end of a piece may have to let others of the other kind go first.
+  return places.slice(0, piece);
+}
+
+/** Tasks of segments from `start` on: at least `piece` of them, or all. One that has left has another place, or none. */
+function membersFrom(store: Store, start: Buffer): TaskPlace[] {
+  const places: TaskPlace[] = [];
+  for (const segment of store.segments.from(start)) {
+    for (let index = 0; index < segment.count; index++) {
+      const key = segment.keyOf(index);
+      if (key.compare(start) >= 0 && !store.tables.tasks.doesExist(key))
+        places.push({ key, member: { segment, index } });
+    }
+    if (places.length >= piece) break;
+  }
+  return places;
 }
 
 const after = (key: Buffer): Buffer => Buffer.concat([key, Buffer.from([0])]);

@@ -10,12 +10,13 @@ import { terminalStates, type TaskState } from "../../task/state.ts";
  * without a word.
  *
  *   task     crc | lane u32 | sequence u48 | header length u32 | life length u32 | header | life | arguments
+ *   segment, completion: see segment.ts and completion.ts
  *   outcome  crc | state u8 | attempt u32 | started f64 | finished f64 | took f64 | worker length u8 | life length u32 |
  *            has result u8 | worker | life | result
  *   others   crc | MessagePack
  *
  * A task that was never tried has no life of its own (length 0); a task that completed keeps the life it had and adds
- * what its outcome says. So the common way writes each task twice, both times small, and never copies its arguments.
+ * what its outcome says.
  */
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 
@@ -68,21 +69,36 @@ const isDefaultBackoff = ({ type, delayMs, factor, maxMs, jitter }: Backoff): bo
   maxMs === defaultBackoff.maxMs &&
   jitter === defaultBackoff.jitter;
 
-export function encodeTask(row: Omit<TaskRow, "life"> & { readonly life?: TaskLife }): Buffer {
-  if (row.request !== encodedRequest) {
-    encodedHeader = Buffer.from(packr.pack(withoutDefaults(row.request)));
-    encodedRequest = row.request;
+/** The bytes of a request. */
+export function packRequest(request: TaskRequest): Buffer {
+  if (request !== encodedRequest) {
+    encodedHeader = Buffer.from(packr.pack(withoutDefaults(request)));
+    encodedRequest = request;
   }
+  return encodedHeader;
+}
+
+/** The request whose bytes are in `bytes` from `start` to `end`. */
+export function unpackRequest(bytes: Buffer, start: number, end: number): TaskRequest {
+  if (decodedRequest === undefined || bytes.compare(decodedHeader, 0, decodedHeader.length, start, end) !== 0) {
+    decodedHeader = Buffer.from(bytes.subarray(start, end));
+    decodedRequest = Object.freeze({ ...defaults, ...(packr.unpack(decodedHeader) as StoredRequest) });
+  }
+  return decodedRequest;
+}
+
+export function encodeTask(row: Omit<TaskRow, "life"> & { readonly life?: TaskLife }): Buffer {
+  const header = packRequest(row.request);
   const life = row.life === undefined ? undefined : packr.pack(row.life);
   const lifeLength = life?.length ?? 0;
-  const bytes = Buffer.allocUnsafe(taskHead + encodedHeader.length + lifeLength + row.args.length);
+  const bytes = Buffer.allocUnsafe(taskHead + header.length + lifeLength + row.args.length);
   bytes.writeUInt32BE(row.lane, 4);
   bytes.writeUIntBE(row.sequence, 8, 6);
-  bytes.writeUInt32BE(encodedHeader.length, 14);
+  bytes.writeUInt32BE(header.length, 14);
   bytes.writeUInt32BE(lifeLength, 18);
-  encodedHeader.copy(bytes, taskHead);
-  if (life !== undefined) life.copy(bytes, taskHead + encodedHeader.length);
-  bytes.set(row.args, taskHead + encodedHeader.length + lifeLength);
+  header.copy(bytes, taskHead);
+  if (life !== undefined) life.copy(bytes, taskHead + header.length);
+  bytes.set(row.args, taskHead + header.length + lifeLength);
   return seal(bytes);
 }
 
@@ -90,19 +106,12 @@ export function decodeTask(bytes: Buffer, place: Place): TaskRow {
   check(bytes, place, taskHead);
   const headerEnd = taskHead + bytes.readUInt32BE(14);
   const lifeEnd = headerEnd + bytes.readUInt32BE(18);
-  if (
-    decodedRequest === undefined ||
-    bytes.compare(decodedHeader, 0, decodedHeader.length, taskHead, headerEnd) !== 0
-  ) {
-    decodedHeader = Buffer.from(bytes.subarray(taskHead, headerEnd));
-    decodedRequest = Object.freeze({ ...defaults, ...(packr.unpack(decodedHeader) as StoredRequest) });
-  }
+  const request = unpackRequest(bytes, taskHead, headerEnd);
   return {
     lane: bytes.readUInt32BE(4),
     sequence: bytes.readUIntBE(8, 6),
-    request: decodedRequest,
-    life:
-      lifeEnd === headerEnd ? newLife(decodedRequest) : (packr.unpack(bytes.subarray(headerEnd, lifeEnd)) as TaskLife),
+    request,
+    life: lifeEnd === headerEnd ? newLife(request) : (packr.unpack(bytes.subarray(headerEnd, lifeEnd)) as TaskLife),
     args: bytes.subarray(lifeEnd),
   };
 }
@@ -188,7 +197,7 @@ export function decodeData<T>(bytes: Buffer, place: Place): T {
   return packr.unpack(bytes.subarray(4)) as T;
 }
 
-/** Keys of tasks, one after the other, each after its length. */
+/** Keys of tasks and spans, one after the other, each after its length. */
 export function encodeKeys(keys: readonly Uint8Array[]): Buffer {
   const bytes = Buffer.allocUnsafe(keys.reduce((sum, key) => sum + 1 + key.length, 0));
   let at = 0;
@@ -210,7 +219,8 @@ export function decodeKeys(bytes: Buffer): Buffer[] {
   return keys;
 }
 
-function check(bytes: Buffer, place: Place, least: number): void {
+/** @throws StoreCorruptError when the record is not as it was written. */
+export function check(bytes: Buffer, place: Place, least: number): void {
   if (bytes.length < least || !isIntact(bytes)) {
     throw new StoreCorruptError(place.path, "a record does not match its checksum");
   }

@@ -1,8 +1,9 @@
 import type { EpochMs } from "../../base/clock.ts";
 import type { TaskLife } from "../../task/task.ts";
 import type { ClaimRecord } from "./claims.ts";
-import { due, dueKey, numberKey, numberOf, readyKey, taskIdOf } from "./keys.ts";
+import { due, dueKey, numberKey, numberOf, readyKey, spanOf, taskIdOf } from "./keys.ts";
 import { decodeData, decodeKeys } from "./records.ts";
+import type { Segment } from "./segment.ts";
 import type { Store } from "./store.ts";
 
 /**
@@ -11,12 +12,28 @@ import type { Store } from "./store.ts";
  */
 export function recoverClaims(store: Store, now: EpochMs): number {
   let interrupted = 0;
+  const segments = new Set<Segment>();
   for (const { key: number, value } of Array.from(store.tables.claims.getRange())) {
     const { keys, until } = decodeData<ClaimRecord>(value, store.place);
-    for (const key of decodeKeys(Buffer.from(keys))) if (recover(store, key, now, until)) interrupted++;
+    for (const key of decodeKeys(Buffer.from(keys))) {
+      for (const task of tasksOf(store, key, segments)) if (recover(store, task, now, until)) interrupted++;
+    }
     store.tables.claims.remove(numberKey(numberOf(number)));
   }
+  // Not before: other claims may have taken from the same.
+  for (const segment of segments) store.segments.tidy(segment);
   return interrupted;
+}
+
+/** The task; or those of a span, each with a record of its own from now on. */
+function tasksOf(store: Store, key: Buffer, segments: Set<Segment>): Buffer[] {
+  const span = spanOf(key);
+  if (span === undefined) return [key];
+  const segment = store.segments.get(span.segment);
+  const keys: Buffer[] = [];
+  for (let index = span.from; index < span.to; index++) keys.push(store.own({ segment, index }));
+  segments.add(segment);
+  return keys;
 }
 
 function recover(store: Store, key: Buffer, now: EpochMs, until: EpochMs | undefined): boolean {

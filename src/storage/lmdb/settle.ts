@@ -1,33 +1,98 @@
 import type { EpochMs } from "../../base/clock.ts";
-import type { AttemptFailure, TaskId, TaskLife } from "../../task/task.ts";
+import type { AttemptFailure, Payload, TaskId, TaskLife } from "../../task/task.ts";
 import type { Settle, Settlement } from "../storage.ts";
-import type { Held } from "./claims.ts";
-import { due, dueKey, numberKey, parkedKey, taskIdOf } from "./keys.ts";
+import { HeldMember, type Held } from "./claims.ts";
+import type { CompletedTask } from "./completion.ts";
+import { due, dueKey, parkedKey, spanKey, taskIdOf } from "./keys.ts";
 import type { Step, Store } from "./store.ts";
 
 export function settle(store: Store, change: Settle, epoch: number): Step<readonly boolean[]> {
   return {
     bytes: change.settlements.reduce((sum, { end }) => sum + 100 + (end.to === "completed" ? end.result.length : 0), 0),
-    apply: () =>
-      change.settlements.map((settlement) => {
+    apply() {
+      const neighbours = new Neighbours(store, change.now);
+      const answers = change.settlements.map((settlement) => {
         const held = store.claims.get(settlement.id);
-        const { fence } = settlement;
+        const { fence, end } = settlement;
         if (held === undefined || fence.epoch !== epoch || fence.attempt !== held.life.attempt) {
           store.ledger.total("late");
           return false;
         }
-        release(store, settlement.id, held);
-        settleOne(store, settlement, held, change.now);
+        if (held instanceof HeldMember && end.to === "completed") {
+          neighbours.add(held, settlement, end.result);
+        } else {
+          release(store, settlement.id, held);
+          settleOne(store, settlement, held, change.now);
+        }
         return true;
-      }),
+      });
+      neighbours.flush();
+      return answers;
+    },
   };
 }
 
 /** Takes a claim back, from memory and from disk. */
 export function release(store: Store, id: TaskId, held: Held): void {
-  const finished = store.claims.remove(id);
-  if (finished !== undefined) store.tables.claims.remove(numberKey(finished));
+  store.claims.remove(id, held);
+  if (held instanceof HeldMember) store.claims.removeSpan(held.segment, held.index, held.index + 1, held.batch);
   if (held.until !== undefined) store.tables.due.remove(dueKey(held.until, due.lease, held.lane, held.sequence));
+}
+
+/** Gathers tasks of a segment that completed one after the other: they become one record. */
+class Neighbours {
+  readonly #store: Store;
+  readonly #now: EpochMs;
+  #first: HeldMember | undefined;
+  #workerId: string | undefined;
+  #tasks: CompletedTask[] = [];
+
+  constructor(store: Store, now: EpochMs) {
+    this.#store = store;
+    this.#now = now;
+  }
+
+  add(held: HeldMember, { id, startedAt, durationMs, workerId }: Settlement, result: Payload): void {
+    if (!this.#isNext(held, workerId)) {
+      this.flush();
+      this.#first = held;
+      this.#workerId = workerId;
+    }
+    this.#store.claims.remove(id, held);
+    this.#tasks.push({ startedAt, durationMs, result });
+  }
+
+  #isNext({ segment, index, batch }: HeldMember, workerId: string | undefined): boolean {
+    const first = this.#first;
+    return (
+      first !== undefined &&
+      first.segment === segment &&
+      first.batch === batch &&
+      first.index + this.#tasks.length === index &&
+      this.#workerId === workerId
+    );
+  }
+
+  flush(): void {
+    if (this.#first === undefined) return;
+    const store = this.#store;
+    const { segment, index: from, batch } = this.#first;
+    const { request } = segment;
+    const size = this.#tasks.length;
+    const to = from + size;
+    const ending = { state: "completed", at: this.#now } as const;
+    store.segments.complete(segment, from, { finishedAt: this.#now, workerId: this.#workerId, tasks: this.#tasks });
+    store.claims.removeSpan(segment, from, to, batch);
+    store.ledger.count(request.queue, "running", -size);
+    store.ledger.count(request.queue, "completed", size);
+    store.ledger.total("completed", size);
+    store.forgetLater(spanKey({ segment: segment.key, from, to }), request, ending);
+    if (store.notes("completed")) {
+      for (let index = from; index < to; index++) store.event("completed", segment.idOf(index), request, 1, ending);
+    }
+    this.#first = undefined;
+    this.#tasks = [];
+  }
 }
 
 /** The newest failures that a task keeps. */
@@ -38,6 +103,11 @@ const withFailure = (life: TaskLife, failure: AttemptFailure | undefined): reado
 
 /** What the end of an attempt, whose claim was taken back, means for its task. */
 function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochMs): void {
+  if (held instanceof HeldMember) {
+    if (settlement.end.to === "ready" && settlement.end.cause === "unstarted") return putBack(store, held);
+    store.own(held);
+    store.segments.tidy(held.segment);
+  }
   const { end, startedAt, durationMs, workerId, id } = settlement;
   const { key, request, before, life } = held;
   const { attempt } = life;
@@ -95,6 +165,12 @@ function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochM
   }
 }
 
+/** As if it had not been claimed: nothing about the task has changed. */
+function putBack(store: Store, held: HeldMember): void {
+  countReady(store, held);
+  store.segments.putReady(held);
+}
+
 type ReadyEnd = Extract<Settlement["end"], { to: "ready" }>;
 
 function backToReady(
@@ -108,7 +184,6 @@ function backToReady(
   const { key, request, before, life, sequence } = held;
   switch (end.cause) {
     case "unstarted":
-      // As if it had not been claimed: nothing about the task has changed.
       countReady(store, held);
       store.putReady(key, held);
       return;

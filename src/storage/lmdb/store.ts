@@ -3,9 +3,9 @@ import { isKept, type TaskEvent, type TaskEventType } from "../../task/event.ts"
 import type { TaskState } from "../../task/state.ts";
 import type { TaskError, TaskId, TaskLife, TaskRequest } from "../../task/task.ts";
 import type { StorageSettings } from "../storage.ts";
-import type { Claims } from "./claims.ts";
+import { Claims } from "./claims.ts";
 import { due, dueKey, dedupeIndexKey, numberKey, parkedKey, pruneKey, readyKey, taskIdOf } from "./keys.ts";
-import type { Ledger } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
 import {
   decodeOutcome,
   decodeTask,
@@ -18,6 +18,7 @@ import {
   type Place,
   type TaskRow,
 } from "./records.ts";
+import { Segments, type Member } from "./segments.ts";
 import type { Tables } from "./tables.ts";
 
 /** A change, ready to be made: `check` only reads and may refuse, `apply` writes and gives the answer. */
@@ -32,6 +33,8 @@ export interface Step<A> {
 /** A task on disk, with how it ended if it has. */
 export interface Found {
   readonly row: TaskRow;
+  /** Where it is, if it has no record of its own. */
+  readonly member?: Member;
   readonly outcome?: OutcomeRow;
   /** As it is: with the claim or outcome it has. */
   readonly life: TaskLife;
@@ -52,23 +55,32 @@ const defaultTtl = (settings: StorageSettings, state: TaskState): number =>
 export class Store {
   readonly tables: Tables;
   readonly ledger: Ledger;
-  readonly claims: Claims;
+  readonly segments: Segments;
+  readonly claims = new Claims();
   readonly settings: StorageSettings;
   readonly place: Place;
   #toTell: TaskEvent[] = [];
-  /** No key of a UUID in the store is greater, so a greater one is new. Our own ids rise. */
-  newestKey: Buffer;
-  /** Keys of tasks that ended in this transaction, by the moment their records (or results) are forgotten. */
+  /** No UUID in the store is greater, so a greater one is new. Our own ids rise. */
+  newestId: TaskId;
+  /** Tasks and spans that ended in this transaction, by the moment their records (or results) are forgotten. */
   #toPrune = new Map<EpochMs, { tasks: Buffer[]; results: Buffer[] }>();
 
-  constructor(parts: Pick<Store, "tables" | "ledger" | "claims" | "settings" | "place">) {
-    this.tables = parts.tables;
-    this.ledger = parts.ledger;
-    this.claims = parts.claims;
-    this.settings = parts.settings;
-    this.place = parts.place;
-    const [newest] = [...this.tables.tasks.getKeys({ reverse: true, start: Buffer.from([0xff]), limit: 1 })];
-    this.newestKey = newest ?? Buffer.alloc(0);
+  constructor({ tables, settings, place }: Pick<Store, "tables" | "settings" | "place">) {
+    this.tables = tables;
+    this.ledger = new Ledger(tables.meta, place);
+    this.segments = new Segments(tables, this.ledger, place);
+    this.settings = settings;
+    this.place = place;
+    this.newestId = this.#newestId();
+  }
+
+  #newestId(): TaskId {
+    const last = { start: afterUuids, reverse: true, limit: 1 };
+    const [alone] = this.tables.tasks.getKeys(last);
+    const [first] = this.tables.segments.getKeys(last);
+    const segment = first === undefined ? undefined : this.segments.get(first);
+    const ids = [alone === undefined ? "" : taskIdOf(alone), segment?.idOf(segment.count - 1) ?? ""];
+    return ids.sort().at(-1) ?? "";
   }
 
   // ------------------------------------------------------------------------------------------------------ reading
@@ -83,14 +95,44 @@ export class Store {
     return bytes === undefined ? undefined : decodeOutcome(bytes, this.place);
   }
 
+  /** Whether there is such a task, published or not. Only reads. */
+  exists(key: Buffer): boolean {
+    if (this.tables.tasks.doesExist(key)) return true;
+    const member = this.segments.find(key);
+    return member !== undefined && (this.ledger.isHidden(member.segment.lane) || this.findMember(member) !== undefined);
+  }
+
   /** The task as it is; `undefined` when there is none, or when its stage has not been published. */
   find(key: Buffer): Found | undefined {
     const row = this.row(key);
-    if (row === undefined || this.ledger.isHidden(row.lane)) return undefined;
+    if (row === undefined) {
+      const member = this.segments.find(key);
+      return member === undefined ? undefined : this.findMember(member);
+    }
+    if (this.ledger.isHidden(row.lane)) return undefined;
     const held = this.claims.get(taskIdOf(key));
     if (held !== undefined) return { row, life: held.life };
     const outcome = this.outcome(key);
     return outcome === undefined ? { row, life: row.life } : { row, outcome, life: lifeAfter(row.life, outcome) };
+  }
+
+  /** Likewise, for one that was stored in a segment; `undefined` also when it has left. */
+  findMember(member: Member): Found | undefined {
+    const { segment, index } = member;
+    if (this.ledger.isHidden(segment.lane)) return undefined;
+    const row = segment.row(index);
+    const held = this.claims.get(segment.idOf(index));
+    if (held !== undefined) return { row, member, life: held.life };
+    const outcome = this.segments.outcomeOf(member);
+    if (outcome !== undefined) return { row, member, outcome, life: lifeAfter(row.life, outcome) };
+    return this.segments.isReady(member) ? { row, member, life: row.life } : undefined;
+  }
+
+  /** Gives a task that leaves its segment a record of its own. */
+  own({ segment, index }: Member): Buffer {
+    const key = segment.keyOf(index);
+    this.tables.tasks.put(key, encodeTask(segment.row(index)));
+    return key;
   }
 
   // ------------------------------------------------------------------------------------------------------ the order
@@ -166,7 +208,7 @@ export class Store {
     this.ledger.count(request.queue, from, -1);
     this.ledger.count(request.queue, ending.state, 1);
     if (ending.state === "completed" || ending.state === "failed") this.ledger.total(ending.state);
-    this.#forgetLater(key, request, ending);
+    this.forgetLater(key, request, ending);
     const type = ending.state as TaskEventType;
     if (this.notes(type)) this.event(type, taskIdOf(key), request, outcome.attempt, ending);
   }
@@ -185,7 +227,8 @@ export class Store {
     this.end(key, row, row.life.state, outcome, ending);
   }
 
-  #forgetLater(key: Buffer, request: TaskRequest, ending: Ending): void {
+  /** When the record of a task that ended, and its result, are to be forgotten. `key` may be a span's. */
+  forgetLater(key: Buffer, request: TaskRequest, ending: Ending): void {
     const kept = defaultTtl(this.settings, ending.state);
     const resultTtl = request.resultTtlMs ?? kept;
     if (resultTtl < kept && ending.state === "completed") this.#pruneAt(ending.at + resultTtl).results.push(key);
@@ -252,9 +295,17 @@ export class Store {
       this.putPrune(at, pruneKind.result, results);
     }
     this.#toPrune = new Map();
+    for (const batch of this.claims.takeChanged()) {
+      const key = numberKey(batch.number);
+      if (batch.isOver) this.tables.claims.remove(key);
+      else this.tables.claims.put(key, batch.encode());
+    }
     this.ledger.save();
   }
 }
+
+/** Greater than the key of every UUID. */
+const afterUuids = Buffer.from([0xfe]);
 
 export const pruneKind = { task: 0, result: 1 } as const;
 export type PruneKind = (typeof pruneKind)[keyof typeof pruneKind];

@@ -29,23 +29,27 @@ export const openTable = (root: Root, name: string): Table => root.openDB<Buffer
  * the others; the values of all others are sealed records.
  */
 export interface Tables {
-  /** task key → task. */
+  /** task key → task that has a record of its own. */
   readonly tasks: Table;
+  /** key of its first task → tasks that were stored together and have no records of their own. */
+  readonly segments: Table;
+  /** segment, first index → how neighbours in a segment completed. */
+  readonly completions: Table;
   /** task key → outcome; a task with an outcome has ended. */
   readonly outcomes: Table;
-  /** claim number → the keys claimed together. */
+  /** claim number → what was claimed together and has not ended. */
   readonly claims: Table;
   /** sequence → event. */
   readonly events: Table;
   /** Counters, queues, lanes, format. */
   readonly meta: Table;
-  /** lane, priority, sequence → task key. */
+  /** lane, priority, sequence → task key, or a span of a segment; it stands where the first of its tasks would. */
   readonly ready: Table;
   /** moment, kind, lane, sequence → task key. */
   readonly due: Table;
   /** queue, dedupe key → task key. */
   readonly dedupe: Table;
-  /** moment → keys of tasks (or of results) to be forgotten then. */
+  /** moment → tasks and spans that are (or whose results are) to be forgotten then. */
   readonly prune: Table;
   /** name, sequence → task key. */
   readonly parked: Table;
@@ -54,6 +58,8 @@ export interface Tables {
 /** The names of the tables in the file. */
 export const tableNames: Readonly<Record<keyof Tables, string>> = Object.freeze({
   tasks: "tasks",
+  segments: "segments",
+  completions: "completions",
   outcomes: "outcomes",
   claims: "claims",
   events: "events",
@@ -67,6 +73,8 @@ export const tableNames: Readonly<Record<keyof Tables, string>> = Object.freeze(
 
 export const openTables = (root: Root): Tables => ({
   tasks: openTable(root, tableNames.tasks),
+  segments: openTable(root, tableNames.segments),
+  completions: openTable(root, tableNames.completions),
   outcomes: openTable(root, tableNames.outcomes),
   claims: openTable(root, tableNames.claims),
   events: openTable(root, tableNames.events),

@@ -4,7 +4,19 @@ import { isTerminal } from "../../task/state.ts";
 import type { TaskId, TaskLife } from "../../task/task.ts";
 import type { Advance, Advanced, Prune, Pruned } from "../storage.ts";
 import { endLease } from "./leases.ts";
-import { due, dueAt, dueKey, dueKindOf, dueLaneOf, numberKey, pruneKey, taskIdOf } from "./keys.ts";
+import {
+  due,
+  dueAt,
+  dueKey,
+  dueKindOf,
+  dueLaneOf,
+  numberKey,
+  pruneKey,
+  spanKey,
+  spanOf,
+  taskIdOf,
+  type Span,
+} from "./keys.ts";
 import { decodeData, decodeKeys, encodeOutcome, type Place } from "./records.ts";
 import { pruneKind, type Step, type Store } from "./store.ts";
 import type { Table } from "./tables.ts";
@@ -94,14 +106,16 @@ export function prune(store: Store, { now, limit }: Prune): Step<Pruned> {
         const at = dueAt(key);
         const kind = value[0] === pruneKind.result ? pruneKind.result : pruneKind.task;
         const keys = decodeKeys(value.subarray(1));
-        const mine = keys.slice(0, left);
-        left -= mine.length;
         store.tables.prune.remove(key);
-        if (mine.length < keys.length) store.putPrune(at, kind, keys.slice(mine.length));
-        for (const taskKey of mine) {
-          if (kind === pruneKind.task && forgetTask(store, taskKey, at)) pruned.tasks++;
-          if (kind === pruneKind.result && forgetResult(store, taskKey, at)) pruned.results++;
+        for (let next = keys.shift(); next !== undefined; next = keys.shift()) {
+          const span = spanOf(next);
+          left -= span === undefined ? 1 : span.to - span.from;
+          if (kind === pruneKind.task)
+            pruned.tasks += span === undefined ? forgetTask(store, next, at) : forgetSpan(store, span, at);
+          else pruned.results += span === undefined ? forgetResult(store, next, at) : forgetResults(store, span, at);
+          if (left <= 0) break;
         }
+        store.putPrune(at, kind, keys);
       }
       const events = forgetEvents(store.tables.events, store.place, now - store.settings.retention.eventsMs, limit);
       const next = nextPrune(store);
@@ -111,19 +125,38 @@ export function prune(store: Store, { now, limit }: Prune): Step<Pruned> {
 }
 
 /** A task that was requeued, and has not ended or ended later, is not yet due. */
-function forgetTask(store: Store, key: Buffer, at: EpochMs): boolean {
+function forgetTask(store: Store, key: Buffer, at: EpochMs): number {
   const found = store.find(key);
-  if (found?.outcome === undefined || found.outcome.finishedAt > at) return false;
+  if (found?.outcome === undefined || found.outcome.finishedAt > at) return 0;
   const keptUntil = endOfRecord(store, found.outcome.finishedAt, found.outcome.state, found.row.request.resultTtlMs);
   if (keptUntil > at) {
     // The retention is longer than it was when the task ended.
     store.putPrune(keptUntil, pruneKind.task, [key]);
-    return false;
+    return 0;
   }
   store.tables.tasks.remove(key);
   store.tables.outcomes.remove(key);
   store.ledger.count(found.row.request.queue, found.outcome.state, -1);
-  return true;
+  return 1;
+}
+
+/** Of a span that completed: those that are still there. */
+function forgetSpan(store: Store, span: Span, at: EpochMs): number {
+  let forgotten = 0;
+  for (const { from, completion } of store.segments.completionsIn(span)) {
+    const segment = store.segments.get(span.segment);
+    const { queue, resultTtlMs } = segment.request;
+    const keptUntil = endOfRecord(store, completion.finishedAt, "completed", resultTtlMs);
+    const size = completion.tasks.length;
+    if (keptUntil > at) {
+      store.putPrune(keptUntil, pruneKind.task, [spanKey({ ...span, from, to: from + size })]);
+      continue;
+    }
+    store.segments.forget(segment, from);
+    store.ledger.count(queue, "completed", -size);
+    forgotten += size;
+  }
+  return forgotten;
 }
 
 function endOfRecord(store: Store, finishedAt: EpochMs, state: string, resultTtlMs: number | undefined): EpochMs {
@@ -131,14 +164,27 @@ function endOfRecord(store: Store, finishedAt: EpochMs, state: string, resultTtl
   return Math.ceil(finishedAt + Math.max(state === "failed" ? failedMs : completedMs, resultTtlMs ?? 0));
 }
 
-function forgetResult(store: Store, key: Buffer, at: EpochMs): boolean {
+function forgetResult(store: Store, key: Buffer, at: EpochMs): number {
   const found = store.find(key);
   const { outcome } = found ?? {};
   const ttl = found?.row.request.resultTtlMs;
-  if (outcome?.result === undefined || ttl === undefined || Math.ceil(outcome.finishedAt + ttl) > at) return false;
+  if (outcome?.result === undefined || ttl === undefined || Math.ceil(outcome.finishedAt + ttl) > at) return 0;
   const { result: _result, ...rest } = outcome;
   store.tables.outcomes.put(key, encodeOutcome(rest));
-  return true;
+  return 1;
+}
+
+function forgetResults(store: Store, span: Span, at: EpochMs): number {
+  let forgotten = 0;
+  for (const { from, completion } of store.segments.completionsIn(span)) {
+    const segment = store.segments.get(span.segment);
+    const ttl = segment.request.resultTtlMs;
+    if (ttl === undefined || Math.ceil(completion.finishedAt + ttl) > at) continue;
+    const tasks = completion.tasks.map(({ result: _result, ...rest }) => rest);
+    forgotten += completion.tasks.filter(({ result }) => result !== undefined).length;
+    store.segments.complete(segment, from, { ...completion, tasks });
+  }
+  return forgotten;
 }
 
 export function forgetEvents(events: Table, place: Place, upTo: EpochMs, limit: number): number {

@@ -27,12 +27,18 @@ interface Draft {
   readonly onConflict: OnConflict;
   /** Takes an id that is known, instead of a new one. */
   readonly knownId: number | undefined;
+  /** A rising UUID, as our own ids are; else a text. */
+  readonly hasUuid: boolean;
+  /** So many tasks share the request. */
+  readonly copies: number;
 }
 
 type EndKind = "completed" | "failed" | "retrying" | "cancelled" | "interrupted" | "unstarted" | "parked";
 
 interface Ending {
   readonly pick: number;
+  /** So many claims, one after the other, end like this. */
+  readonly length: number;
   readonly kind: EndKind;
   readonly isStarted: boolean;
   /** Ends a claim that is over already. */
@@ -79,10 +85,13 @@ const aDraft: fc.Arbitrary<Draft> = fc.record({
   dedupeKey: oneIn(3, fc.constantFrom("k", "l")),
   onConflict: fc.constantFrom("error", "skip", "skip", "return", "return", "replace", "replace", "replace"),
   knownId: oneIn(30, aPick),
+  hasUuid: fc.nat(3).map((n) => n > 0),
+  copies: fc.constantFrom(1, 1, 2, 6),
 });
 
 const anEnding: fc.Arbitrary<Ending> = fc.record({
   pick: aPick,
+  length: fc.constantFrom(1, 1, 2, 5),
   kind: fc.constantFrom("completed", "failed", "retrying", "cancelled", "interrupted", "unstarted", "parked", "parked"),
   isStarted: fc.boolean(),
   isLate: fc.nat(9).map((n) => n === 0),
@@ -190,11 +199,11 @@ export class World {
     const { now } = this;
     switch (command.type) {
       case "enqueue":
-        return { type: "enqueue", tasks: command.drafts.map((draft) => this.#taskOf(draft)) };
+        return { type: "enqueue", tasks: command.drafts.flatMap((draft) => this.#tasksOf(draft)) };
       case "stage": {
         // A priority of its own: where staged tasks stand among others of their priority is left open.
         const own = { priority: 100 + this.#stage, dedupeKey: undefined, knownId: undefined };
-        const tasks = command.drafts.map((draft) => this.#taskOf({ ...draft, ...own }));
+        const tasks = command.drafts.flatMap((draft) => this.#tasksOf({ ...draft, ...own }));
         return { type: "stage", stage: `stage-${this.#stage}`, tasks };
       }
       case "publish":
@@ -208,11 +217,14 @@ export class World {
         return {
           type: "settle",
           now,
-          settlements: command.endings.map(({ pick, kind, isStarted, isLate }) => {
-            const { id, fence, task } = this.#claimAt(pick, isLate, epochs);
-            const measures = isStarted ? { startedAt: now, durationMs: 0.5, workerId: "thread-1" } : {};
-            return { id, fence, end: endOf(kind, task, now), ...measures };
-          }),
+          settlements: command.endings.flatMap(({ pick, length, kind, isStarted, isLate }) =>
+            Array.from({ length }, (_, at) => {
+              const { id, fence, task } = this.#claimAt(pick + at, isLate, epochs);
+              const workerId = `thread-${(pick + at) % 3}`;
+              const measures = isStarted ? { startedAt: now, durationMs: 0.5, workerId } : {};
+              return { id, fence, end: endOf(kind, task, now), ...measures };
+            }),
+          ),
         };
       case "extend": {
         const { id, fence } = this.#claimAt(command.pick, command.isLate, epochs);
@@ -302,13 +314,9 @@ export class World {
     return { id: task.id, task, fence: { epoch: epochs[opening] ?? 0, attempt: task.life.attempt } };
   }
 
-  #taskOf({ queue, priority, name, delay, ttl, resultTtlMs, dedupeKey, onConflict, knownId }: Draft): NewTask {
-    this.#made += 1;
-    // Neither rising nor falling, so that order of id and order of enqueueing are told apart.
-    const fresh = `task-${(this.#made * 7) % 10}-${String(this.#made).padStart(4, "0")}`;
-    return aTask({
-      id: knownId === undefined || this.#ids.length === 0 ? fresh : this.#idAt(knownId),
-      args: someBytes(this.#made % 256),
+  #tasksOf({ copies, hasUuid, knownId, onConflict, delay, ttl, resultTtlMs, dedupeKey, ...given }: Draft): NewTask[] {
+    const { queue, priority, name } = given;
+    const { request } = aTask({
       createdAt: this.now,
       queue,
       priority,
@@ -317,10 +325,19 @@ export class World {
       ...(ttl === undefined ? {} : { expiresAt: this.now + ttl }),
       ...(resultTtlMs === undefined ? {} : { resultTtlMs }),
       ...(dedupeKey === undefined ? {} : { dedupeKey }),
-      onConflict,
+    });
+    return Array.from({ length: copies }, (_, copy) => {
+      this.#made += 1;
+      const known = copy > 0 || knownId === undefined || this.#ids.length === 0 ? undefined : this.#idAt(knownId);
+      const id = known ?? (hasUuid ? uuidOf(this.#made) : textOf(this.#made));
+      return { id, request, args: someBytes(this.#made % 256), onConflict };
     });
   }
 }
+
+const uuidOf = (n: number): TaskId => `01900000-0000-7000-8000-${n.toString(16).padStart(12, "0")}`;
+/** Neither rising nor falling, so that order of id and order of enqueueing are told apart. */
+const textOf = (n: number): TaskId => `task-${(n * 7) % 10}-${String(n).padStart(4, "0")}`;
 
 const nobody: StoredTask = {
   ...aTask({ id: "nobody" }),
