@@ -63,7 +63,8 @@ export interface SupervisorCalls {
     noResult: Payload,
   ): Promise<LeasedTask | undefined>;
   endLease(task: StoredTask, fence: Fence, end: LeaseEnd): Promise<boolean>;
-  drain(): Promise<DrainReport>;
+  /** Gives nothing when that takes longer than `waitMs`. */
+  drain(waitMs?: number): Promise<DrainReport | undefined>;
   sweep(): Promise<{ tasks: number; results: number; events: number }>;
   /** Ends everything; what runs has so long to finish. */
   close(drainMs: number): Promise<void>;

@@ -54,7 +54,8 @@ export function supervisorCalls(parts: ExposeParts): SupervisorCalls {
       queue.ask((reply) => ({ type: "lease", queues, leaseMs, waitMs, ack, noResult, reply }), unlimitedMs),
     endLease: (task, fence, end) =>
       queue.ask((reply) => ({ type: "endLease", task, fence, end, reply }), answerWithinMs),
-    drain: () => queue.ask((reply) => ({ type: "drain", reply }), unlimitedMs),
+    drain: (waitMs) =>
+      queue.ask((reply) => ({ type: "drain", ...(waitMs === undefined ? {} : { waitMs }), reply }), unlimitedMs),
     sweep: () => sweeper.ask((reply) => ({ type: "sweep", reply }), unlimitedMs),
     close: (drainMs) => parts.close(drainMs),
   };

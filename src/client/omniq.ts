@@ -247,19 +247,16 @@ export class Omniq<M = any> {
 
   /**
    * Resolves when nothing is left that may run: nothing ready, running or waiting for a retry. Paused queues, parked
-   * tasks and tasks scheduled for later are not waited for; the report counts them.
+   * tasks and tasks scheduled for later are not waited for; the report counts them. In a runtime without threads, ready
+   * tasks are waited for until somebody has dequeued them.
    *
    * @throws WaitTimeoutError after `timeout`; the work goes on.
    */
   async drain(options: { readonly timeout?: Duration | undefined } = {}): Promise<DrainReport> {
-    const { timeout: ms } = readCall("drain", options);
-    const drained = this.#connection.calls.drain();
-    if (ms === undefined) return drained;
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new WaitTimeoutError("The work", ms)), Math.min(ms, 2 ** 31 - 1));
-    });
-    return Promise.race([drained, timeout]).finally(() => clearTimeout(timer));
+    const { timeout } = readCall("drain", options);
+    const report = await this.#connection.calls.drain(timeout);
+    if (report === undefined) throw new WaitTimeoutError("The work", timeout ?? 0);
+    return report;
   }
 
   /** Forgets now what has outlived its retention; otherwise it happens by itself. How much of each kind. */
@@ -297,15 +294,19 @@ export class Omniq<M = any> {
   }
 
   async #watchedEnqueue(task: unknown, args: unknown, options?: unknown): Promise<TaskHandle> {
-    let watched: { readonly outcome: ReturnType<Outcomes["next"]>["outcome"]; readonly forget: () => void } | undefined;
+    let watched: (ReturnType<Outcomes["next"]> & { readonly id: TaskId }) | undefined;
     try {
       const { ids, flushed } = await this.#submission.one(task, args, options, (wanted) => {
-        watched = this.#outcomes.next(wanted, true);
+        watched = { id: wanted, ...this.#outcomes.next(wanted, true) };
         watched.outcome.catch(() => undefined);
       });
       const [id] = ids;
       if (id === undefined) throw new InvalidArgumentError("options.onConflict", '"skip" leaves nothing to wait for.');
-      return new TaskHandle(id, this.#handleSource, flushed, watched?.outcome);
+      flushed.catch(() => watched?.forget());
+      if (id === watched?.id) return new TaskHandle(id, this.#handleSource, flushed, watched.outcome);
+      // Its dedupe key belongs to another task: that is the one to wait for.
+      watched?.forget();
+      return new TaskHandle(id, this.#handleSource, flushed);
     } catch (error) {
       watched?.forget();
       throw error;
@@ -314,16 +315,18 @@ export class Omniq<M = any> {
 
   async #startAll(name: string, argsList: readonly (readonly unknown[])[]): Promise<readonly Promise<Outcome>[]> {
     let watched: ReturnType<Outcomes["next"]>[] = [];
+    const forget = (): void => watched.forEach((one) => one.forget());
     try {
       const { ids, flushed } = await this.#submission.many(name, argsList, undefined, (wanted) => {
         watched = wanted.map((id) => this.#outcomes.next(id, true));
         for (const { outcome } of watched) outcome.catch(() => undefined);
       });
+      flushed.catch(forget);
       return ids.map((id, index) =>
         new TaskHandle(id ?? "", this.#handleSource, flushed, watched[index]?.outcome).wait(),
       );
     } catch (error) {
-      for (const { forget } of watched) forget();
+      forget();
       throw error;
     }
   }

@@ -50,8 +50,17 @@ export function combinedStorage(tasks: Storage, { results, events, onLostEvents 
     return mine;
   };
 
+  /** Reads see what was given to `commit` before them, also what still waits in line. */
+  const read = <T>(ask: () => Promise<T>): Promise<T> => (waiting > 0 ? last.then(ask) : ask());
+
   return {
-    ...bound(tasks),
+    get: (ids) => read(() => tasks.get(ids)),
+    list: (query) => read(() => tasks.list(query)),
+    counts: () => read(() => tasks.counts()),
+    queues: () => read(() => tasks.queues()),
+    parked: () => read(() => tasks.parked()),
+    nextDue: () => read(() => tasks.nextDue()),
+
     async open(given) {
       settings = given;
       await results?.open(given.owner);
@@ -84,11 +93,11 @@ export function combinedStorage(tasks: Storage, { results, events, onLostEvents 
 
     async result(id: TaskId) {
       if (results === undefined) return tasks.result(id);
-      const [task] = await tasks.get([id]);
+      const [task] = await read(() => tasks.get([id]));
       return task?.life.state === "completed" ? results.get(id, task.life.attempt) : undefined;
     },
 
-    events: (query) => (events === undefined ? tasks.events(query) : events.query(query)),
+    events: (query) => read(() => (events === undefined ? tasks.events(query) : events.query(query))),
 
     async close() {
       await last;
@@ -138,13 +147,3 @@ function withoutResults(change: Change): Change {
     ),
   };
 }
-
-/** The methods that are passed on as they are. */
-const bound = (tasks: Storage): Pick<Storage, "get" | "list" | "counts" | "queues" | "parked" | "nextDue"> => ({
-  get: (ids) => tasks.get(ids),
-  list: (query) => tasks.list(query),
-  counts: () => tasks.counts(),
-  queues: () => tasks.queues(),
-  parked: () => tasks.parked(),
-  nextDue: () => tasks.nextDue(),
-});

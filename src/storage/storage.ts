@@ -8,7 +8,7 @@ import type { AttemptFailure, Fence, Payload, StoredTask, TaskId, TaskRequest } 
  * none, in order, and resolves when they are on disk. One list is what one actor did in one turn, so a finished
  * task, its result, what it frees and the events it leaves are never seen apart.
  *
- * Time is handed in with each change; a storage never reads a clock. Every conditional change tells in its answer
+ * Reads see what was given to `commit` before them. Time is handed in with each change; a storage never reads a clock. Every conditional change tells in its answer
  * what it did, so several processes may share a storage: claims are leases, fenced by `[epoch, attempt]`.
  *
  * Every storage passes test/conformance/storage.ts.
@@ -212,7 +212,8 @@ interface Tallies {
 
 /**
  * Does what time has made due, at most `limit` tasks: `scheduled` and `retrying` tasks become `ready`, waiting tasks
- * past `expiresAt` become `expired`, leases that ran out are interruptions.
+ * past `expiresAt` become `expired`, leases that ran out are interruptions, and end a task as `failed` that has had more
+ * of them than its `maxInterruptions`.
  */
 export interface Advance {
   readonly type: "advance";
@@ -223,6 +224,7 @@ export interface Advance {
 export interface Advanced {
   readonly ready: number;
   readonly expired: readonly TaskId[];
+  /** Ready again, or failed. */
   readonly interrupted: readonly TaskId[];
   /** `limit` was reached: call again. */
   readonly hasMore: boolean;

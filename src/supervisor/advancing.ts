@@ -1,11 +1,14 @@
 import type { Self } from "../actor/actor.ts";
 import { cancelAgain } from "./control.ts";
+import { drained } from "./draining.ts";
 import {
   becameReady,
   commit,
-  drained,
+  forgetSoon,
+  lookForEnds,
   poke,
   retryLeases,
+  retryWaitingForRoom,
   tellExpired,
   wakeBy,
   type Inbox,
@@ -18,10 +21,16 @@ export function advance(state: QueueState, _message: Inbox, self: Self<Inbox>): 
   commit(state, self, [{ type: "advance", now: self.clock.now(), limit: 1_000 }], ([result]) => {
     if (result.ready > 0 || result.interrupted.length > 0) {
       becameReady(state);
-      retryLeases(state);
+      retryLeases(state, self);
       poke(state, self);
     }
     for (const id of result.interrupted) cancelAgain(state, self, id);
+    if (result.interrupted.length > 0) {
+      // Some have failed by it: they may not be interrupted once more.
+      lookForEnds(state, self, result.interrupted);
+      forgetSoon(state, self);
+      retryWaitingForRoom(state);
+    }
     tellExpired(state, self, result.expired);
     if (result.hasMore) {
       self.tell({ type: "advance" });

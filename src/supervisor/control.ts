@@ -1,12 +1,13 @@
 import type { Self } from "../actor/actor.ts";
 import { isWaiting, type TaskState } from "../task/state.ts";
 import type { TaskId } from "../task/task.ts";
+import { drained } from "./draining.ts";
 import type { QueueMessage } from "./protocol.ts";
 import {
   becameReady,
   commit,
-  drained,
   forgetSoon,
+  lookForEnds,
   poke,
   retryLeases,
   retryWaitingForRoom,
@@ -29,7 +30,7 @@ export function cancelTasks(
     [{ type: "cancel", ids, now: self.clock.now(), reason }],
     ([found]) => {
       const cancelled = ids.filter((_, index) => isFoundWaiting(found[index]));
-      state.waiters.deliver(cancelled.map((id) => ({ id, state: "cancelled", attempt: 0, reason })));
+      lookForEnds(state, self, cancelled);
       if (cancelled.length > 0) {
         forgetSoon(state, self);
         retryWaitingForRoom(state);
@@ -83,7 +84,7 @@ export function requeueTasks(
     [{ type: "requeue", ids, now: self.clock.now() }],
     ([found]) => {
       reply(found);
-      retryLeases(state);
+      retryLeases(state, self);
       self.tell({ type: "advance" });
     },
     reply.reject,
@@ -111,7 +112,7 @@ export function deleteTasks(
         for (const id of ids)
           state.dispatcher().tell({ type: "stop", id, reason: "deleted", mode: "terminate", graceMs: 100 });
       becameReady(state);
-      retryLeases(state);
+      retryLeases(state, self);
       retryWaitingForRoom(state);
       poke(state, self);
       drained(state, self);

@@ -31,7 +31,7 @@ function storeTasks(state: QueueState, message: Enqueue, self: Self<Inbox>, plac
     [{ type: "enqueue", tasks }],
     ([ids]) => {
       reply(ids);
-      retryLeases(state);
+      retryLeases(state, self);
       if (place === "first") retryWaitingForRoom(state);
       let dueAt = Number.POSITIVE_INFINITY;
       for (const { request } of tasks) {
@@ -66,7 +66,7 @@ function publishTasks(state: QueueState, message: Publish, self: Self<Inbox>, pl
     [{ type: "publish", stage, how }],
     () => {
       reply();
-      retryLeases(state);
+      retryLeases(state, self);
       if (place === "first") retryWaitingForRoom(state);
       self.tell({ type: "advance" });
     },
@@ -84,6 +84,8 @@ function refused(
 ): void {
   if (!(error instanceof QueueFullError) || onFull !== "wait" || !error.mayFit) {
     reply.reject(error);
+    // The room that it does not take is left to the next.
+    if (place === "first") retryWaitingForRoom(state);
     return;
   }
   const line = state.waitingForRoom.get(error.queue) ?? [];

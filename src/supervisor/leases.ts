@@ -1,7 +1,8 @@
 import type { Self } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
-import type { Settlement } from "../storage/storage.ts";
+import type { Claim, Claimed, Settlement } from "../storage/storage.ts";
 import type { StoredTask } from "../task/task.ts";
+import { drained } from "./draining.ts";
 import type { LeasedTask, LeaseEnd, QueueMessage } from "./protocol.ts";
 import { commit, tellExpired, wakeBy, type Inbox, type QueueState, type WaitingLease } from "./queue-state.ts";
 import { completedEnd, failureEnd } from "./settlement.ts";
@@ -10,67 +11,138 @@ import { settle } from "./settling.ts";
 type EndLease = Extract<QueueMessage, { type: "endLease" }>;
 
 /** Claims one task for a caller, by hand; waits for one if asked to. */
-export function lease(state: QueueState, message: WaitingLease, self: Self<Inbox>): void {
-  tryLease(state, message, self, self.clock.now() + message.waitMs);
-}
-
-function tryLease(state: QueueState, message: WaitingLease, self: Self<Inbox>, waitUntil: EpochMs): void {
+export function lease(state: QueueState, message: WaitingLease["message"], self: Self<Inbox>): void {
   if (state.isStopping) {
     message.reply(undefined);
     return;
   }
-  const now = self.clock.now();
-  const until = now + message.leaseMs;
+  state.leasing.push({ message, until: self.clock.now() + message.waitMs });
+  serve(state, self);
+}
+
+export const serveLeases = (state: QueueState, _message: Inbox, self: Self<Inbox>): void => serve(state, self);
+
+/** Claims for all who wait, in the order in which they came, with one commit at a time. */
+function serve(state: QueueState, self: Self<Inbox>): void {
+  if (state.isClaimingLeases || state.leasing.length === 0) return;
+  state.isClaimingLeases = true;
+  const line = state.leasing.splice(0);
+  const parties = partiesOf(line);
   const seen = state.readyVersion;
+  const now = self.clock.now();
   commit(
     state,
     self,
-    [{ type: "claim", limit: 1, now, owner: "lease", queues: message.queues, until }],
-    ([{ tasks, expired }]) => {
+    parties.map(({ members, queues, leaseMs }): Claim => ({
+      type: "claim",
+      limit: members.length,
+      now,
+      owner: "lease",
+      queues,
+      until: now + leaseMs,
+    })),
+    (answers) => {
+      state.isClaimingLeases = false;
+      const given = parties.flatMap((party, index) => shareOut(state, party, answers[index], now));
+      give(state, given, self);
+      const served = new Set(given.map(({ waiting }) => waiting));
+      const arrived = state.leasing;
+      state.leasing = line.filter((waiting) => !served.has(waiting));
+      letGo(state, self);
+      state.leasing.push(...arrived);
+      const expired = answers.flatMap((answer) => answer.expired);
       tellExpired(state, self, expired);
-      const task = tasks[0];
-      if (task !== undefined) {
-        give(state, message, { task, fence: { epoch: state.epoch, attempt: task.life.attempt }, until }, self);
-      } else if (self.clock.now() >= waitUntil || state.isStopping) {
-        message.reply(undefined);
-      } else if (state.readyVersion !== seen) {
-        tryLease(state, message, self, waitUntil);
-      } else {
-        state.leasing.push({
-          retry: () => tryLease(state, message, self, waitUntil),
-          giveUp: () => message.reply(undefined),
-          until: waitUntil,
-        });
-        armLeaseTimer(state, self);
-      }
+      if (expired.length > 0) drained(state, self);
+      if (arrived.length > 0 || state.readyVersion !== seen) serve(state, self);
     },
-    message.reply.reject,
+    (error) => {
+      state.isClaimingLeases = false;
+      for (const { message } of line) message.reply.reject(error);
+      serve(state, self);
+    },
   );
 }
 
-function give(state: QueueState, message: WaitingLease, leased: LeasedTask, self: Self<Inbox>): void {
-  if (message.ack === "manual") {
-    wakeBy(state, self, leased.until);
-    message.reply(leased);
-    return;
+/** Those in the line whom one claim serves without anybody being overtaken. */
+interface Party {
+  readonly queues: readonly string[];
+  readonly leaseMs: number;
+  readonly members: WaitingLease[];
+}
+
+function partiesOf(line: readonly WaitingLease[]): Party[] {
+  const parties: Party[] = [];
+  const lastOf = new Map<string, Party>();
+  for (const waiting of line) {
+    const { queues, leaseMs } = waiting.message;
+    // Whoever came in between wants nothing of the same queues.
+    const [last, ...others] = new Set(queues.map((queue) => lastOf.get(queue)));
+    const isSame = others.length === 0 && last?.leaseMs === leaseMs && last.queues.length === queues.length;
+    if (last !== undefined && isSame) {
+      last.members.push(waiting);
+      continue;
+    }
+    const party: Party = { queues, leaseMs, members: [waiting] };
+    for (const queue of queues) lastOf.set(queue, party);
+    parties.push(party);
   }
-  const { task, fence } = leased;
-  const settlement = { id: task.id, fence, end: completedEnd(task, message.noResult) };
-  settle(state, self, [settlement], () => message.reply(leased), message.reply.reject);
+  return parties;
+}
+
+interface Given {
+  readonly waiting: WaitingLease;
+  readonly leased: LeasedTask;
+}
+
+function shareOut({ epoch }: QueueState, party: Party, claimed: Claimed | undefined, now: EpochMs): Given[] {
+  const tasks = claimed?.tasks ?? [];
+  return tasks.flatMap((task, place) => {
+    const waiting = party.members[place];
+    const fence = { epoch, attempt: task.life.attempt };
+    return waiting === undefined ? [] : [{ waiting, leased: { task, fence, until: now + party.leaseMs } }];
+  });
+}
+
+function give(state: QueueState, given: readonly Given[], self: Self<Inbox>): void {
+  const isManual = ({ waiting }: Given): boolean => waiting.message.ack === "manual";
+  for (const { waiting, leased } of given.filter(isManual)) {
+    wakeBy(state, self, leased.until);
+    waiting.message.reply(leased);
+  }
+  const auto = given.filter((one) => !isManual(one));
+  if (auto.length === 0) return;
+  const settlements = auto.map(({ waiting, leased: { task, fence } }) => {
+    return { id: task.id, fence, end: completedEnd(task, waiting.message.noResult) };
+  });
+  settle(
+    state,
+    self,
+    settlements,
+    () => auto.forEach(({ waiting, leased }) => waiting.message.reply(leased)),
+    (error) => {
+      for (const { waiting, leased } of auto) {
+        // Nobody has it now: it comes back when its lease ends.
+        wakeBy(state, self, leased.until);
+        waiting.message.reply.reject(error);
+      }
+    },
+  );
+}
+
+/** Ends the wait of those who have waited long enough. All of them have looked. */
+function letGo(state: QueueState, self: Self<Inbox>): void {
+  const now = self.clock.now();
+  const isOver = ({ until }: WaitingLease): boolean => state.isStopping || until <= now;
+  const over = state.leasing.filter(isOver);
+  state.leasing = state.leasing.filter((waiting) => !isOver(waiting));
+  for (const { message } of over) message.reply(undefined);
+  const at = Math.min(...state.leasing.map(({ until }) => until));
+  if (Number.isFinite(at)) self.setTimer("leaseWaitOver", at, { type: "leaseWaitOver" });
 }
 
 export function leaseWaitOver(state: QueueState, _message: Inbox, self: Self<Inbox>): void {
-  const now = self.clock.now();
-  const over = state.leasing.filter(({ until }) => until <= now);
-  state.leasing = state.leasing.filter(({ until }) => until > now);
-  for (const waiting of over) waiting.giveUp();
-  armLeaseTimer(state, self);
-}
-
-function armLeaseTimer(state: QueueState, self: Self<Inbox>): void {
-  if (state.leasing.length === 0) return;
-  const at = Math.min(...state.leasing.map(({ until }) => until));
-  self.setTimer("leaseWaitOver", at, { type: "leaseWaitOver" });
+  // Those who have come in since the claim began have not looked yet: it looks after them when it is back.
+  if (!state.isClaimingLeases) letGo(state, self);
 }
 
 export function endLease(state: QueueState, { task, fence, end, reply }: EndLease, self: Self<Inbox>): void {

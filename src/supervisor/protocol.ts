@@ -110,7 +110,8 @@ export type QueueMessage =
       readonly end: LeaseEnd;
       readonly reply: Reply<boolean>;
     }
-  | { readonly type: "drain"; readonly reply: Reply<DrainReport> }
+  /** Replies with nothing when that takes longer than `waitMs`; without it, waits for ever. */
+  | { readonly type: "drain"; readonly waitMs?: number; readonly reply: Reply<DrainReport | undefined> }
   /** Claims nothing more; what is claimed goes on. Replies when the dispatcher was told of all that is. */
   | { readonly type: "stopClaiming"; readonly reply: Reply<void> }
   /** A life of the dispatcher has begun: it runs these, and has room for so many more. */

@@ -2,16 +2,9 @@ import type { ActorRef, Reply, Self } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
 import { StoreFullError } from "../base/errors.ts";
 import type { AnswerTo, Change, Claim, Claimed, Retention, Storage } from "../storage/storage.ts";
-import { isTerminal } from "../task/state.ts";
 import type { StoredTask, TaskId } from "../task/task.ts";
-import type {
-  DispatcherMessage,
-  DrainReport,
-  QueueMessage,
-  StopMode,
-  SweeperMessage,
-  TaskOutcome,
-} from "./protocol.ts";
+import { drained } from "./draining.ts";
+import type { DispatcherMessage, DrainReport, QueueMessage, StopMode, SweeperMessage } from "./protocol.ts";
 import type { Waiters } from "./waiters.ts";
 
 /** What the queue actor is made with. */
@@ -36,12 +29,18 @@ export type Inbox =
   | { readonly type: "found"; readonly ids: readonly TaskId[]; readonly found: readonly (StoredTask | undefined)[] }
   /** They were claimed, and no handler has their name. */
   | { readonly type: "park"; readonly tasks: readonly StoredTask[] }
+  | { readonly type: "serveLeases" }
   | { readonly type: "leaseWaitOver" }
+  | { readonly type: "drainWaitOver" }
   | { readonly type: "spaceAgain" }
   | { readonly type: "committed"; readonly next: () => void }
   | { readonly type: "crash"; readonly error: unknown };
 
-export type WaitingLease = Extract<QueueMessage, { type: "lease" }>;
+/** A caller that wants a task to lease, and how long it waits for one. */
+export interface WaitingLease {
+  readonly message: Extract<QueueMessage, { type: "lease" }>;
+  readonly until: EpochMs;
+}
 
 /** A running task that is to be stopped, and who wants to know whether it was cancelled. */
 export interface StopRequest {
@@ -68,16 +67,17 @@ export interface QueueState extends QueueParts {
   readonly stops: Map<TaskId, StopRequest>;
   /** Rises whenever something became ready. */
   readyVersion: number;
-  /** Callers that wait for a task to lease. */
-  leasing: { readonly retry: () => void; readonly giveUp: () => void; readonly until: EpochMs }[];
+  /** Callers that wait for a task to lease, in the order they came in; without those a claim is under way for. */
+  leasing: WaitingLease[];
+  isClaimingLeases: boolean;
   /** Calls that wait for room, by queue, in the order they came in. */
   readonly waitingForRoom: Map<string, (() => void)[]>;
   /** Commits again what found no space on the disk, in the order it came in. */
   waitingForSpace: (() => void)[];
-  readonly drains: Reply<DrainReport>[];
+  /** Callers that wait for the end of all work. */
+  drains: { readonly reply: Reply<DrainReport | undefined>; readonly until: EpochMs }[];
   advanceAt: EpochMs | undefined;
   forgetAt: EpochMs | undefined;
-  outcomeOf(id: TaskId, found: StoredTask | undefined): TaskOutcome | undefined;
 }
 
 /** @param claimed what an earlier life of the actor had claimed for the dispatcher. */
@@ -93,24 +93,12 @@ export const createState = (parts: QueueParts, claimed: readonly StoredTask[]): 
   stops: new Map(),
   readyVersion: 0,
   leasing: [],
+  isClaimingLeases: false,
   waitingForRoom: new Map(),
   waitingForSpace: [],
   drains: [],
   advanceAt: undefined,
   forgetAt: undefined,
-  outcomeOf: (id, found) => {
-    if (found === undefined) return { id, state: "unknown", attempt: 0 };
-    const { state, attempt, reason, failed } = found.life;
-    if (!isTerminal(state)) return undefined;
-    const error = failed.at(-1)?.error;
-    return {
-      id,
-      state,
-      attempt,
-      ...(reason === undefined ? {} : { reason }),
-      ...(error === undefined || state !== "failed" ? {} : { error }),
-    };
-  },
 });
 
 /**
@@ -184,8 +172,8 @@ export function becameReady(state: QueueState): void {
 }
 
 /** Those that wait for a task to lease look again: something became ready. */
-export function retryLeases(state: QueueState): void {
-  for (const waiting of state.leasing.splice(0)) waiting.retry();
+export function retryLeases(state: QueueState, self: Self<Inbox>): void {
+  if (state.leasing.length > 0) self.tell({ type: "serveLeases" });
 }
 
 /**
@@ -229,7 +217,7 @@ function handleClaimed(state: QueueState, self: Self<Inbox>, claim: Claim, { tas
 /** Claims nothing more. */
 export function stopClaiming(state: QueueState, { reply }: Extract<QueueMessage, { type: "stopClaiming" }>): void {
   state.isStopping = true;
-  for (const waiting of state.leasing.splice(0)) waiting.giveUp();
+  for (const { message } of state.leasing.splice(0)) message.reply(undefined);
   state.stopped.push(reply);
   claimsCameIn(state);
 }
@@ -245,9 +233,24 @@ export function poke(state: QueueState, self: Self<Inbox>): void {
 
 export function tellExpired(state: QueueState, self: Self<Inbox>, ids: readonly TaskId[]): void {
   if (ids.length === 0) return;
-  state.waiters.deliver(ids.map((id) => ({ id, state: "expired", attempt: 0, reason: "expired" })));
+  lookForEnds(state, self, ids);
   forgetSoon(state, self);
   retryWaitingForRoom(state);
+}
+
+/** Tells those who wait for these tasks of those that have ended, as they are stored. */
+export function lookForEnds(
+  { storage, waiters }: Pick<QueueParts, "storage" | "waiters">,
+  self: Self<Inbox>,
+  ids: readonly TaskId[],
+): void {
+  const awaited = ids.filter((id) => waiters.has(id));
+  if (awaited.length === 0) return;
+  self.pipe(
+    storage.get(awaited),
+    (found) => ({ type: "found", ids: awaited, found }),
+    (error) => ({ type: "crash", error }),
+  );
 }
 
 // ----------------------------------------------------------------------------------------------------------- time
@@ -268,40 +271,4 @@ export function forgetSoon(state: QueueState, self: Self<Inbox>, resultTtlMs = N
   if (isKnown) return;
   state.forgetAt = at;
   state.sweeper().tell({ type: "forgetFrom", at });
-}
-
-// ---------------------------------------------------------------------------------------------------------- draining
-
-/**
- * Replies to those who wait for the end of all work, if this is it: the last claim found nothing, nothing runs, and
- * nothing waits to be tried again.
- */
-export function drained(state: QueueState, self: Self<Inbox>): void {
-  const isBusy = (): boolean =>
-    state.dispatcherLife === undefined ||
-    state.claimed.size > 0 ||
-    state.claiming > 0 ||
-    (state.hasReady && state.wanted > 0);
-  if (state.drains.length === 0 || isBusy()) return;
-  self.pipe(
-    Promise.all([state.storage.counts(), state.storage.queues()]),
-    ([counts, queues]) => ({
-      type: "committed",
-      next: () => {
-        const pausedQueues = new Set(queues.filter(({ isPaused }) => isPaused).map(({ name }) => name));
-        let left = 0;
-        const report = { paused: 0, parked: counts.parked, scheduled: 0, blocked: 0 };
-        for (const [queue, { ready = 0, running = 0, retrying = 0, scheduled = 0, blocked = 0 }] of counts.queues) {
-          const isPaused = pausedQueues.has(queue);
-          left += running + (isPaused ? 0 : retrying);
-          report.paused += isPaused ? ready + retrying : 0;
-          report.scheduled += scheduled;
-          report.blocked += blocked;
-        }
-        if (left > 0 || isBusy()) return;
-        for (const reply of state.drains.splice(0)) reply(report);
-      },
-    }),
-    (error) => ({ type: "crash", error }),
-  );
 }

@@ -1,14 +1,16 @@
 import { defineActor, type Actor, type Self } from "../actor/actor.ts";
-import type { StoredTask, TaskId } from "../task/task.ts";
+import type { StoredTask } from "../task/task.ts";
 import { advance } from "./advancing.ts";
 import { cancelTasks, deleteTasks, purge, requeueTasks } from "./control.ts";
+import { drain, drained, drainWaitOver } from "./draining.ts";
 import { enqueueTasks, publishStage } from "./enqueueing.ts";
-import { endLease, lease, leaseWaitOver } from "./leases.ts";
+import { endLease, lease, leaseWaitOver, serveLeases } from "./leases.ts";
+import { storedOutcome } from "./outcome.ts";
 import {
   becameReady,
   commit,
   createState,
-  drained,
+  lookForEnds,
   retryLeases,
   retryWaitingForRoom,
   spaceAgain,
@@ -34,12 +36,12 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
       publish: publishStage,
       wait(state, { ids, sink }, self) {
         for (const id of ids) state.waiters.add(id, sink);
-        look(parts, self, ids);
+        lookForEnds(state, self, ids);
       },
       found(state, { ids, found }) {
         state.waiters.deliver(
           ids.flatMap((id, index) => {
-            const outcome = state.outcomeOf(id, found[index]);
+            const outcome = storedOutcome(id, found[index]);
             return outcome === undefined ? [] : [outcome];
           }),
         );
@@ -59,19 +61,19 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
           [{ type: "configureQueue", queue, patch }],
           ([record]) => {
             reply(record);
-            retryLeases(state);
+            retryLeases(state, self);
             retryWaitingForRoom(state);
+            drained(state, self);
           },
           reply.reject,
         );
       },
       lease,
       endLease,
+      serveLeases,
       leaseWaitOver,
-      drain(state, { reply }, self) {
-        state.drains.push(reply);
-        drained(state, self);
-      },
+      drain,
+      drainWaitOver,
       stopClaiming,
       dispatcherStarted: handleDispatcherStarted,
       attemptsEnded: handleAttemptsEnded,
@@ -96,7 +98,7 @@ async function start(parts: QueueParts, self: Self<Inbox>): Promise<QueueState> 
   }
   const state = createState(parts, await claimedBefore(parts));
   // Some may have ended when an earlier life could not tell it any more.
-  if (waiters.ids.length > 0) look(parts, self, waiters.ids);
+  lookForEnds(parts, self, waiters.ids);
   self.tell({ type: "advance" });
   return state;
 }
@@ -113,13 +115,4 @@ async function claimedBefore({ storage, owner }: QueueParts): Promise<StoredTask
     cursor = page.cursor;
   }
   return claimed;
-}
-
-/** Looks which of these tasks have ended already. */
-function look({ storage }: QueueParts, self: Self<Inbox>, ids: readonly TaskId[]): void {
-  self.pipe(
-    storage.get(ids),
-    (found) => ({ type: "found", ids, found }),
-    (error) => ({ type: "crash", error }),
-  );
 }

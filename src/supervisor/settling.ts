@@ -2,11 +2,12 @@ import type { Self } from "../actor/actor.ts";
 import type { Settlement } from "../storage/storage.ts";
 import type { TaskId } from "../task/task.ts";
 import { cancelAgain } from "./control.ts";
+import { drained } from "./draining.ts";
+import { settledOutcome } from "./outcome.ts";
 import type { EndedAttempt, QueueMessage, TaskOutcome } from "./protocol.ts";
 import {
   becameReady,
   commit,
-  drained,
   forgetSoon,
   poke,
   retryLeases,
@@ -89,7 +90,7 @@ export function settle(
     [{ type: "settle", now: self.clock.now(), settlements }],
     ([counted]) => {
       tellSettled(state, self, settlements, counted);
-      retryLeases(state);
+      retryLeases(state, self);
       poke(state, self);
       drained(state, self);
       done(counted);
@@ -114,7 +115,7 @@ function tellSettled(
     if (!isCounted) return;
     if (end.to === "completed") resultTtlMs = Math.min(resultTtlMs, end.resultTtlMs ?? resultTtlMs);
     if (end.to === "retrying") wakeBy(state, self, end.runAt);
-    const outcome = outcomeOf(settlement);
+    const outcome = settledOutcome(settlement);
     if (outcome !== undefined) outcomes.push(outcome);
   });
   state.waiters.deliver(outcomes);
@@ -132,19 +133,4 @@ function tellStopped(state: QueueState, self: Self<Inbox>, { id, end }: Settleme
   }
   state.stops.delete(id);
   for (const reply of stop.replies) reply(isCounted && end.to === "cancelled");
-}
-
-/** What those who wait are told; nothing when the task has not ended. */
-function outcomeOf({ id, fence: { attempt }, end }: Settlement): TaskOutcome | undefined {
-  switch (end.to) {
-    case "completed":
-      return { id, state: "completed", attempt, result: end.result };
-    case "failed":
-      return { id, state: "failed", attempt, reason: end.reason, error: end.failure.error };
-    case "cancelled":
-      return { id, state: "cancelled", attempt, reason: end.reason };
-    case "retrying":
-    case "ready":
-      return undefined;
-  }
 }

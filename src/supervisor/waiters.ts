@@ -20,6 +20,10 @@ export class Waiters {
     else this.#sinks.set(id, left);
   }
 
+  has(id: TaskId): boolean {
+    return this.#sinks.has(id);
+  }
+
   get ids(): TaskId[] {
     return [...this.#sinks.keys()];
   }

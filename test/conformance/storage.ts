@@ -7,6 +7,7 @@ import { deduplicating } from "./storage/deduplicating.ts";
 import { ending } from "./storage/ending.ts";
 import { enqueueing } from "./storage/enqueueing.ts";
 import { events } from "./storage/events.ts";
+import { interrupting } from "./storage/interrupting.ts";
 import { intervening } from "./storage/intervening.ts";
 import { leasing } from "./storage/leasing.ts";
 import { obeying } from "./storage/laws.ts";
@@ -34,6 +35,7 @@ export function describeStorage(name: string, create: CreateFixture): void {
     describe("park and unpark", () => parking(bench));
     describe("advance", () => waiting(bench));
     describe("leases", () => leasing(bench));
+    describe("interruptions", () => interrupting(bench));
     describe("cancel, requeue, delete", () => intervening(bench));
     describe("stage and publish", () => staging(bench));
     describe("queues", () => queueing(bench));

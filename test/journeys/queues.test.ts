@@ -595,3 +595,62 @@ test("trap 22: drain that takes too long says so, and the work goes on", async (
   await drained;
   expect(await eventually(() => handle.state())).toBe("completed");
 });
+
+test("trap 22: without threads, drain waits until everything has been dequeued and acknowledged", async () => {
+  const omniq = await open({ executors: { threads: 0 } });
+  const queue = omniq.queues.get("default");
+  await omniq.enqueueMany("add", [
+    [1, 2],
+    [3, 4],
+  ]);
+  let isDrained = false;
+  const drained = omniq.drain().finally(() => (isDrained = true));
+
+  for (let lease = await queue.dequeue(); lease !== undefined; lease = await queue.dequeue()) {
+    expect(isDrained).toBe(false);
+    expect(await lease.ack()).toBe(true);
+  }
+
+  expect(await drained).toEqual({ paused: 0, parked: 0, scheduled: 0, blocked: 0 });
+});
+
+test("Q03: those who wait for tasks get them in the order in which they asked", async () => {
+  const omniq = await open({ executors: { threads: 0 } });
+  const queue = omniq.queues.get("default");
+  const waiting = Array.from({ length: 50 }, () => queue.dequeue({ waitMs: "50s", ack: "auto" }));
+
+  const handles = await omniq.enqueueMany(
+    "echo",
+    Array.from({ length: 50 }, (_, index) => [index]),
+  );
+
+  const leases = await Promise.all(waiting);
+  expect(leases.map((lease) => lease?.id)).toEqual(handles.map(({ id }) => id));
+});
+
+test("Q03: a task whose leases run out more often than it may be interrupted has failed", async () => {
+  const omniq = await open({ executors: { threads: 0 } });
+  const queue = omniq.queues.get("default");
+  const handle = await omniq.enqueue("add", [1, 2], { maxInterruptions: 1 });
+
+  for (const attempt of [1, 2]) {
+    const lease = await queue.dequeue({ waitMs: "50s", leaseMs: 20 });
+    expect(lease?.task.attempt).toBe(attempt);
+  }
+
+  expect(await handle.wait()).toMatchObject({ state: "failed", attempt: 2, error: { code: "TASK_FAILED" } });
+  expect(await handle.record()).toMatchObject({ reason: "interrupted", interruptions: 2 });
+});
+
+test("Q12: a run whose dedupe key is taken gives the result of the task that has it", async () => {
+  const omniq = await open();
+  const gate = new Gate();
+  const first = omniq.run("pass", [gate.folder], { dedupeKey: "Q12" });
+  await gate.arrival("someone");
+
+  const second = omniq.run("pass", [gate.folder], { dedupeKey: "Q12", onConflict: "return" });
+  await omniq.stats();
+  gate.open();
+
+  expect(await second).toEqual(await first);
+});

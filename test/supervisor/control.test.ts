@@ -43,6 +43,9 @@ describe("cancel", () => {
 
     expect(await answers).toEqual([true]);
     expect(supervisor.startsOf(task.id)).toHaveLength(1);
+    expect(supervisor.listener.of(task.id)).toEqual([
+      { id: task.id, state: "cancelled", attempt: 1, reason: "on request" },
+    ]);
   });
 
   test("ends a task that is claimed and has not been given to a worker", async () => {

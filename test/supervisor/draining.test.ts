@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { StoreFullError } from "../../src/base/errors.ts";
-import type { DrainReport } from "../../src/supervisor/protocol.ts";
+import type { DrainReport, LeasedTask } from "../../src/supervisor/protocol.ts";
 import { aTask } from "../support/tasks.ts";
 import { birth, stateOf, TestSupervisor } from "./test-supervisor.ts";
 
-const drain = (supervisor: TestSupervisor): Promise<DrainReport> =>
-  supervisor.ask((reply) => ({ type: "drain", reply }));
+const drain = (supervisor: TestSupervisor, waitMs?: number): Promise<DrainReport | undefined> =>
+  supervisor.ask((reply) => ({ type: "drain", ...(waitMs === undefined ? {} : { waitMs }), reply }));
 const nothing: DrainReport = { paused: 0, parked: 0, scheduled: 0, blocked: 0 };
 
 /** The moment at which a drain resolves, after the birth of all tasks. */
@@ -156,6 +156,162 @@ describe("drain", () => {
     await supervisor.advance(20);
 
     expect(await Promise.all(drains)).toEqual([nothing, nothing]);
+  });
+});
+
+describe("drain without threads", () => {
+  const take = async (supervisor: TestSupervisor): Promise<LeasedTask> => {
+    const lease = await supervisor.lease(["default"], { leaseMs: 10_000 });
+    if (lease === undefined) throw new Error("There was nothing to lease.");
+    return lease;
+  };
+
+  test("waits until what is ready has been leased and ended", async () => {
+    const supervisor = await TestSupervisor.start({ threads: 0 });
+    await supervisor.enqueue(aTask(), aTask());
+    const drained = drain(supervisor);
+    for (let left = 2; left > 0; left--) {
+      await supervisor.advance(100);
+      expect(await stateOf(drained)).toBe("pending");
+      const lease = take(supervisor);
+      await supervisor.settle();
+      const { task, fence } = await lease;
+      const end = { type: "ack", result: task.args } as const;
+      await supervisor.answered((reply) => ({ type: "endLease", task, fence, end, reply }));
+    }
+
+    expect(await drained).toEqual(nothing);
+  });
+
+  test("waits for a lease of a queue that was paused since", async () => {
+    const supervisor = await TestSupervisor.start({ threads: 0 });
+    await supervisor.enqueue(aTask());
+    const lease = take(supervisor);
+    await supervisor.settle();
+    const { task, fence } = await lease;
+    await supervisor.configure("default", { isPaused: true });
+    const drained = drain(supervisor);
+    await supervisor.settle();
+    expect(await stateOf(drained)).toBe("pending");
+
+    await supervisor.answered((reply) => ({ type: "endLease", task, fence, end: { type: "release" }, reply }));
+
+    expect(await drained).toEqual({ ...nothing, paused: 1 });
+  });
+
+  test("resolves at once when everything is paused", async () => {
+    const supervisor = await TestSupervisor.start({ threads: 0, queues: { default: { isPaused: true } } });
+    await supervisor.enqueue(aTask(), aTask());
+    const drained = drain(supervisor);
+    await supervisor.settle();
+
+    expect(await drained).toEqual({ ...nothing, paused: 2 });
+  });
+
+  test.each<[string, (supervisor: TestSupervisor) => Promise<unknown>]>([
+    ["its queue is paused", (supervisor) => supervisor.configure("default", { isPaused: true })],
+    ["it expires", (supervisor) => supervisor.advance(100)],
+    ["it expires under a claim", (supervisor) => (supervisor.clock.jumpTo(birth + 100), supervisor.lease(["default"]))],
+    ["it is cancelled", (supervisor) => supervisor.cancel(["task"])],
+  ])("resolves when the last task may not run any more because %s", async (_, happen) => {
+    const supervisor = await TestSupervisor.start({ threads: 0 });
+    await supervisor.enqueue(aTask({ id: "task", expiresAt: birth + 100 }));
+    const drained = drain(supervisor);
+    await supervisor.settle();
+    expect(await stateOf(drained)).toBe("pending");
+
+    const happened = happen(supervisor);
+    await supervisor.settle();
+    await happened;
+
+    expect(await stateOf(drained)).toBe("resolved");
+  });
+
+  test("tells tasks that are parked from those that are not", async () => {
+    const supervisor = await TestSupervisor.start({ threads: 0 });
+    const { inner } = supervisor.storage;
+    const strangers = ["default", "still"].map((queue) => aTask({ name: "stranger", queue }));
+    await inner.commit([{ type: "enqueue", tasks: strangers }]);
+    const [{ tasks }] = await inner.commit([{ type: "claim", limit: 2, now: birth, owner: "test" }]);
+    const settlements = tasks.map(({ id, life: { attempt } }) => {
+      return { id, fence: { epoch: 1, attempt }, end: { to: "ready", cause: "parked" } } as const;
+    });
+    await inner.commit([{ type: "settle", now: birth, settlements }]);
+    await supervisor.configure("still", { isPaused: true });
+    await supervisor.enqueue(...["one", "two", "three"].map((id) => aTask({ id })));
+    let lists = 0;
+    supervisor.storage.refuseRead = (read) => void (lists += read === "list" ? 1 : 0);
+    const drained = drain(supervisor);
+    await supervisor.settle();
+    // Where more is ready than parked, nobody has to look which is which.
+    expect(lists).toBe(0);
+    void supervisor.cancel(["one", "two"]);
+    await supervisor.settle();
+    expect(await stateOf(drained)).toBe("pending");
+
+    void supervisor.cancel(["three"]);
+    await supervisor.settle();
+
+    expect(await drained).toEqual({ ...nothing, parked: 2 });
+  });
+
+  test("waits for what was stored before it was asked, though another one was just being answered", async () => {
+    const supervisor = await TestSupervisor.start({ threads: 0 });
+    const first = drain(supervisor);
+    const enqueued = supervisor.ask((reply) => ({ type: "enqueue", tasks: [aTask()], onFull: "error", reply }));
+    const second = drain(supervisor);
+    await supervisor.settle();
+
+    await enqueued;
+    expect(await stateOf(first)).toBe("resolved");
+    expect(await stateOf(second)).toBe("pending");
+  });
+});
+
+describe("a report of drain", () => {
+  test("counts parked tasks of paused queues once", async () => {
+    const stored = [
+      aTask({ name: "stranger" }),
+      ...Array.from({ length: 1_100 }, () => aTask({ name: "stranger", queue: "still" })),
+      aTask({ name: "nobody", queue: "still" }),
+    ];
+    const supervisor = await TestSupervisor.start({ stored });
+    await supervisor.configure("still", { isPaused: true });
+    await supervisor.enqueue(aTask({ queue: "still" }));
+    const drained = drain(supervisor);
+    await supervisor.settle();
+
+    expect(await drained).toEqual({ ...nothing, paused: 1, parked: 1_102 });
+  });
+});
+
+describe("a drain that may take so long and no longer", () => {
+  test("is answered with nothing exactly when its time is over, and others go on", async () => {
+    const supervisor = await TestSupervisor.start({ behave: () => ({ durationMs: 500 }) });
+    await supervisor.enqueue(aTask());
+    const drains = [drain(supervisor, 200), drain(supervisor, 100), drain(supervisor)];
+
+    await supervisor.advance(99);
+    expect(await Promise.all(drains.map(stateOf))).toEqual(["pending", "pending", "pending"]);
+    await supervisor.advance(1);
+    expect(await Promise.all(drains.map(stateOf))).toEqual(["pending", "resolved", "pending"]);
+    await supervisor.advance(500);
+
+    expect(await Promise.all(drains)).toEqual([undefined, undefined, nothing]);
+  });
+
+  test("is forgotten then: nothing is counted for it any more", async () => {
+    const supervisor = await TestSupervisor.start({ behave: () => ({ durationMs: 500 }) });
+    await supervisor.enqueue(aTask());
+    void drain(supervisor, 100);
+    await supervisor.advance(100);
+    let reads = 0;
+    supervisor.storage.refuseRead = (read) => void (reads += read === "counts" ? 1 : 0);
+
+    await supervisor.advance(1_000);
+
+    expect(supervisor.listener.outcomes).toHaveLength(1);
+    expect(reads).toBe(0);
   });
 });
 

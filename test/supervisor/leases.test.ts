@@ -1,4 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { StoreFullError } from "../../src/base/errors.ts";
+import type { Change, Claim } from "../../src/storage/storage.ts";
 import type { LeasedTask, LeaseEnd } from "../../src/supervisor/protocol.ts";
 import { aTask, someBytes } from "../support/tasks.ts";
 import { birth, stateOf, TestSupervisor, type SupervisorOptions } from "./test-supervisor.ts";
@@ -143,6 +146,197 @@ describe("a lease", () => {
     expect(await supervisor.life("task")).toMatchObject({ state: "completed", attempt: 1 });
     expect(supervisor.listener.of("task")).toMatchObject([{ state: "completed" }]);
   });
+});
+
+describe("those who wait for a lease", () => {
+  const claimsOf = (supervisor: TestSupervisor): Claim[] =>
+    supervisor.storage.commits.flat().filter((change): change is Claim => change.type === "claim");
+
+  test("are served by one claim for all of them", async () => {
+    const supervisor = await start({ latencyMs: 3 });
+    const answers = ["a", "b", "c", "d"].map(() => supervisor.lease(["default"], { waitMs: 1_000 }));
+    await supervisor.advance(50);
+    supervisor.storage.commits.splice(0);
+
+    await supervisor.enqueue(...["one", "two", "three"].map((id) => aTask({ id })));
+    await supervisor.advance(50);
+
+    expect(claimsOf(supervisor).map(({ limit }) => limit)).toEqual([4]);
+    const taken = await Promise.all(answers.slice(0, 3));
+    expect(taken.map((lease) => lease?.task.id)).toEqual(["one", "two", "three"]);
+    expect(await Promise.all(answers.map(stateOf))).toEqual(["resolved", "resolved", "resolved", "pending"]);
+  });
+
+  test("are not overtaken by one who comes while a task for them is being stored", async () => {
+    const supervisor = await start({ latencyMs: 5 });
+    const first = supervisor.lease(["default"], { waitMs: 1_000 });
+    await supervisor.advance(50);
+    const enqueued = supervisor.enqueue(aTask({ id: "task" }));
+    await supervisor.settle();
+
+    const late = supervisor.lease(["default"]);
+    await supervisor.advance(50);
+
+    expect(await enqueued).toEqual(["task"]);
+    expect((await first)?.task.id).toBe("task");
+    expect(await late).toBeUndefined();
+  });
+
+  test("are looked after when they come while a claim is under way, also those who would not wait", async () => {
+    const supervisor = await start({ latencyMs: 5 });
+    await supervisor.enqueue(aTask({ id: "one" }), aTask({ id: "two" }));
+    const first = supervisor.lease(["default"]);
+    await supervisor.settle();
+    const others = [supervisor.lease(["default"]), supervisor.lease(["default"]), supervisor.lease(["other"])];
+    await supervisor.advance(50);
+
+    expect((await first)?.task.id).toBe("one");
+    expect((await others[0])?.task.id).toBe("two");
+    expect(await Promise.all(others.slice(1))).toEqual([undefined, undefined]);
+    expect(claimsOf(supervisor).map(({ limit }) => limit)).toEqual([1, 2, 1]);
+  });
+
+  test("are not sent away before they have looked, when the wait of another is over", async () => {
+    const supervisor = await start({ latencyMs: 10 });
+    const patient = supervisor.lease(["default"], { waitMs: 100 });
+    await supervisor.advance(95);
+    const underWay = supervisor.lease(["default"]);
+    await supervisor.advance(1);
+    const enqueued = supervisor.enqueue(aTask({ id: "task" }));
+    const hasty = supervisor.lease(["default"]);
+    await supervisor.advance(50);
+
+    await enqueued;
+    expect(await Promise.all([patient, underWay])).toEqual([undefined, undefined]);
+    expect((await hasty)?.task.id).toBe("task");
+  });
+
+  test("look again when something became ready before they learned that there was nothing", async () => {
+    const supervisor = await start();
+    const { storage } = supervisor;
+    let tell = (): void => undefined;
+    const told = new Promise<void>((resolve) => (tell = resolve));
+    const commit = storage.commit.bind(storage);
+    const commitAndWait = async (changes: readonly Change[]): Promise<unknown> => {
+      const answers = await commit(changes);
+      if (changes.some(({ type }) => type === "claim")) await told;
+      return answers;
+    };
+    Object.assign(storage, { commit: commitAndWait });
+    const answer = supervisor.lease(["default"], { waitMs: 60_000 });
+    await supervisor.settle();
+    await supervisor.enqueue(aTask({ id: "task" }));
+
+    tell();
+    await told;
+    await supervisor.settle();
+
+    expect(await stateOf(answer)).toBe("resolved");
+    expect((await answer)?.task.id).toBe("task");
+  });
+
+  test("do not suffer from the refusal of a claim for others", async () => {
+    const supervisor = await start({ latencyMs: 5 });
+    await supervisor.enqueue(aTask({ id: "task" }));
+    supervisor.storage.refuse = () => new StoreFullError("/store", 1, 2);
+    const refused = supervisor.lease(["default"], { waitMs: 1_000 });
+    await supervisor.settle();
+    const late = supervisor.lease(["default"]);
+    await supervisor.advance(5);
+    supervisor.storage.refuse = undefined;
+    await supervisor.advance(5);
+
+    await expect(refused).rejects.toMatchObject({ code: "STORE_FULL" });
+    expect((await late)?.task.id).toBe("task");
+  });
+
+  test("get what the first in line may have, whatever queues and lengths they ask for", async () => {
+    const queues = fc.uniqueArray(fc.constantFrom("a", "b", "c"), { minLength: 1 });
+    const wish = fc.record({ queues, leaseMs: fc.constantFrom(1_000, 2_000) });
+    const task = fc.record({ queue: fc.constantFrom("a", "b", "c"), priority: fc.integer({ min: 0, max: 2 }) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(wish, { maxLength: 8 }), fc.array(task, { maxLength: 8 }), async (wishes, given) => {
+        const supervisor = await start();
+        const answers = wishes.map((one) => supervisor.lease(one.queues, { leaseMs: one.leaseMs, waitMs: 60_000 }));
+        await supervisor.settle();
+        const tasks = given.map((one) => aTask(one));
+        if (tasks.length > 0) await supervisor.enqueue(...tasks);
+        const servedAt = supervisor.clock.now();
+        await supervisor.advance(60_000);
+
+        const left = tasks.toSorted((one, other) => other.request.priority - one.request.priority);
+        const expected = wishes.map((one) => {
+          const at = left.findIndex(({ request }) => one.queues.some((queue) => queue === request.queue));
+          return at < 0 ? undefined : [left.splice(at, 1)[0]?.id, servedAt + one.leaseMs];
+        });
+        const firstRound = (await Promise.all(answers)).map((lease) =>
+          lease?.task.life.attempt === 1 ? [lease.task.id, lease.until] : undefined,
+        );
+        expect(firstRound).toEqual(expected);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe("a lease that runs out", () => {
+  test("more often than the task may be interrupted ends it as failed, tells who waits, and leaves room", async () => {
+    const supervisor = await start({ queues: { default: { maxSize: 1 } } });
+    await supervisor.enqueue(aTask({ id: "task", maxInterruptions: 1 }));
+    await take(supervisor, { leaseMs: 100 });
+    await supervisor.advance(100);
+    expect(await supervisor.life("task")).toMatchObject({ state: "ready", interruptions: 1 });
+
+    const lost = await take(supervisor, { leaseMs: 100 });
+    const next = supervisor.ask((reply) => ({ type: "enqueue", tasks: [aTask({ id: "n" })], onFull: "wait", reply }));
+    await supervisor.advance(100);
+
+    expect(await supervisor.life("task")).toMatchObject({ state: "failed", reason: "interrupted", interruptions: 2 });
+    expect(supervisor.listener.of("task")).toEqual([
+      { id: "task", state: "failed", attempt: 2, reason: "interrupted" },
+    ]);
+    expect(await next).toEqual(["n"]);
+    expect(await end(supervisor, lost, ack)).toBe(false);
+  });
+
+  test("for the last time is forgotten in its time", async () => {
+    const supervisor = await start({ retention: { failedMs: 5_000 } });
+    await supervisor.enqueue(aTask({ id: "task", maxInterruptions: 0 }));
+    await take(supervisor, { leaseMs: 100 });
+    await supervisor.advance(100);
+    expect((await supervisor.life("task")).state).toBe("failed");
+
+    await supervisor.advance(7_000);
+
+    expect(await supervisor.task("task")).toBeUndefined();
+  });
+
+  test("for the last time tells those who wanted to cancel it that it is not cancelled", async () => {
+    const supervisor = await start();
+    await supervisor.enqueue(aTask({ id: "task", maxInterruptions: 0 }));
+    await take(supervisor, { leaseMs: 100 });
+    const cancelled = supervisor.cancel(["task"], "signal");
+
+    await supervisor.advance(100);
+
+    expect(await cancelled).toEqual([false]);
+  });
+});
+
+test("a lease with ack auto that a full disk refuses comes back when it ends", async () => {
+  const supervisor = await start();
+  await supervisor.enqueue(aTask({ id: "task" }));
+  const isSettle = (changes: readonly { readonly type: string }[]): boolean =>
+    changes.some(({ type }) => type === "settle");
+  supervisor.storage.refuse = (changes) => (isSettle(changes) ? new StoreFullError("/store", 1, 2) : undefined);
+
+  const answer = supervisor.lease(["default"], { ack: "auto", leaseMs: 500 });
+  await supervisor.settle();
+  await expect(answer).rejects.toMatchObject({ code: "STORE_FULL" });
+  expect((await supervisor.life("task")).state).toBe("running");
+  await supervisor.advance(500);
+
+  expect((await supervisor.life("task")).state).toBe("ready");
 });
 
 describe("the end of a lease", () => {

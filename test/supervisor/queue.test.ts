@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { largestBatch } from "../../src/supervisor/batching.ts";
 import { aTask } from "../support/tasks.ts";
-import { birth, TestSupervisor } from "./test-supervisor.ts";
+import { birth, stateOf, TestSupervisor } from "./test-supervisor.ts";
 
 const typesOf = (commits: readonly (readonly { readonly type: string }[])[]): string[] =>
   commits.map((changes) => changes.map(({ type }) => type).join("+"));
@@ -158,6 +158,17 @@ describe("waiting", () => {
     expect(supervisor.listener.of(quick.id)).toMatchObject([{ state: "completed", attempt: 1, result: quick.args }]);
   });
 
+  test("tells of a task that expired between attempts which was the last", async () => {
+    const supervisor = await TestSupervisor.start({ behave: () => ({ durationMs: 5, end: "error" }) });
+    const backoff = { type: "fixed", delayMs: 1_000, factor: 1, maxMs: 1_000, jitter: 0 } as const;
+    const task = aTask({ maxRetries: 9, backoff, expiresAt: birth + 500 });
+    await supervisor.enqueue(task);
+
+    await supervisor.advance(600);
+
+    expect(supervisor.listener.of(task.id)).toEqual([{ id: task.id, state: "expired", attempt: 1 }]);
+  });
+
   test("tells a waiter once that waits twice", async () => {
     const supervisor = await TestSupervisor.start();
     const task = aTask();
@@ -244,5 +255,46 @@ describe("a full queue", () => {
 
     expect(await supervisor.task("one")).toBeUndefined();
     expect(supervisor.listener.outcomes).toEqual([]);
+  });
+
+  test.each(["error", "wait"] as const)("refuses at once with onFull: %s what can never fit", async (onFull) => {
+    const supervisor = await TestSupervisor.start({ queues: { small: { maxSize: 2 } } });
+    const tasks = [1, 2, 3].map(() => aTask({ queue: "small" }));
+    const enqueued = supervisor.ask((reply) => ({ type: "enqueue", tasks, onFull, reply }));
+    await supervisor.answered((reply) => ({ type: "stage", stage: "s", tasks, reply }));
+    const published = supervisor.ask((reply) => ({ type: "publish", stage: "s", how: "appear", onFull, reply }));
+    await supervisor.settle();
+
+    for (const answer of [enqueued, published]) {
+      expect(await stateOf(answer)).toBe("rejected");
+      await expect(answer).rejects.toMatchObject({ code: "QUEUE_FULL", queue: "small", maxSize: 2, mayFit: false });
+    }
+  });
+
+  test("lets tasks wait that are fewer than they look, because they share a dedupe key", async () => {
+    const supervisor = await TestSupervisor.start({ queues: { small: { maxSize: 1 } } });
+    await supervisor.enqueue(aTask({ queue: "small" }));
+    const tasks = ["one", "two"].map((id) => aTask({ id, queue: "small", dedupeKey: "key", onConflict: "skip" }));
+    const enqueued = supervisor.ask((reply) => ({ type: "enqueue", tasks, onFull: "wait", reply }));
+
+    await supervisor.advance(10);
+
+    expect(await enqueued).toEqual(["one", undefined]);
+  });
+
+  test("lets the next in line have the room that the first does not take in the end", async () => {
+    const supervisor = await TestSupervisor.start({ queues: { small: { maxSize: 1, isPaused: true } } });
+    await supervisor.enqueue(aTask({ id: "there", queue: "small" }));
+    const enqueue = (id: string): Promise<unknown> =>
+      supervisor.ask((reply) => ({ type: "enqueue", tasks: [aTask({ id, queue: "small" })], onFull: "wait", reply }));
+    const [first, next] = [enqueue("taken"), enqueue("free")];
+    await supervisor.settle();
+    await supervisor.enqueue(aTask({ id: "taken", queue: "elsewhere" }));
+
+    void supervisor.cancel(["there"]);
+    await supervisor.settle();
+
+    await expect(first).rejects.toMatchObject({ code: "DUPLICATE_TASK" });
+    expect(await stateOf(next)).toBe("resolved");
   });
 });

@@ -24,16 +24,25 @@ export function extend(store: Store, change: Extend, epoch: number): Step<readon
 }
 
 /**
- * The lease ran out: an interruption. The attempt keeps its number, so that what its holder may still say is known to
- * be late. Gives the task's id, or `undefined` when the lease was prolonged or is over.
+ * The lease ran out: an interruption, perhaps one too many. The attempt keeps its number, so that what its holder may
+ * still say is known to be late. Gives the task's id, or `undefined` when the lease was prolonged or is over.
  */
 export function endLease(store: Store, key: Buffer, now: EpochMs): TaskId | undefined {
   const id = taskIdOf(key);
   const held = store.claims.get(id);
   if (held?.until === undefined || held.until > now) return undefined;
   release(store, id, held);
-  const { before, life } = held;
-  interrupt(store, held, { ...before, attempt: life.attempt, interruptions: before.interruptions + 1 }, now);
+  const { before, life, request } = held;
+  const interruptions = before.interruptions + 1;
+  if (interruptions <= (request.maxInterruptions ?? Number.POSITIVE_INFINITY)) {
+    interrupt(store, held, { ...before, attempt: life.attempt, interruptions }, now);
+    return id;
+  }
+  const ending = { state: "failed", at: now, reason: "interrupted" } as const;
+  const { attempt } = life;
+  const ended = { ...before, attempt, interruptions, state: ending.state, finishedAt: now, reason: ending.reason };
+  store.ledger.total("interrupted");
+  store.end(key, held, "running", { state: ending.state, attempt, finishedAt: now, life: ended }, ending);
   return id;
 }
 

@@ -50,7 +50,12 @@ function ensureRoom(lane: Lane, all: readonly NewTask[]): void {
   if (maxSize === undefined) return;
   const unfinished = unfinishedStates.reduce((sum, state) => sum + countOf(lane, state), 0);
   if (unfinished < maxSize) return;
-  throw new QueueFullError(name, maxSize, all.filter(({ request }) => request.queue === name).length);
+  const mine = all.filter(({ request }) => request.queue === name);
+  // Tasks with one dedupe key are one task.
+  const keys = new Set(
+    mine.map(({ id, request: { dedupeKey } }) => (dedupeKey === undefined ? id : `key ${dedupeKey}`)),
+  );
+  throw new QueueFullError(name, maxSize, keys.size);
 }
 
 function put(ledger: Ledger, id: TaskId, { request, args }: NewTask, attempt = 0): TaskId {

@@ -1,4 +1,5 @@
 import type { EpochMs } from "../../base/clock.ts";
+import { judge } from "../../task/retry.ts";
 import type { AttemptFailure, Payload, StoredTask, TaskId, TaskLife } from "../../task/task.ts";
 import type { Ledger, Version } from "./ledger.ts";
 
@@ -28,14 +29,25 @@ export function expire(ledger: Ledger, version: Version, now: EpochMs): TaskId {
 }
 
 /**
- * Takes a claim back because nobody will settle it.
+ * Takes a claim back because nobody will settle it. A task that was interrupted more often than it may be fails by it.
  *
  * @param attempt what the task's attempt is then.
  */
 export function interrupt(ledger: Ledger, version: Version, now: EpochMs, attempt: number): void {
-  const life = noLongerRunning(version.task.life);
-  move(ledger, version, { ...life, state: "ready", attempt, interruptions: life.interruptions + 1 });
-  noteInterruption(ledger, version.task, now);
+  const { task } = version;
+  const verdict = judge(task.request, task.life, { reason: "interrupted", isRetryable: true }, now, 0);
+  const life = { ...noLongerRunning(task.life), attempt, interruptions: verdict.interruptions };
+  if (verdict.to !== "failed") {
+    move(ledger, version, { ...life, state: "ready" });
+    noteInterruption(ledger, task, now);
+    return;
+  }
+  const { reason } = verdict;
+  const failed: TaskLife = { ...life, state: "failed", finishedAt: now, reason };
+  move(ledger, version, failed);
+  ledger.totals.interrupted += 1;
+  ledger.totals.failed += 1;
+  ledger.note("failed", { ...task, life: failed }, now, { reason });
 }
 
 /** @param task as it was claimed. */
