@@ -2,14 +2,12 @@ import type { StoredTask } from "../task/task.ts";
 
 /**
  * How many tasks travel to a worker together. Short ones go many to a message, because a message costs more than they
- * do; ones of a millisecond and more go one by one. So no batch keeps a worker, and what waits behind it, for longer
- * than about `batchMs`, while what a message costs stays small against the work in it.
+ * do. A batch is short enough to keep a worker, and who wants to know its first result, only for a moment, and long
+ * enough that a worker with one more behind it never runs dry: where all cores are busy, the supervisor may have to
+ * wait for its turn for some milliseconds. What of a batch was not started can be taken back at any time.
  */
-export const batchMs = 1;
+export const batchMs = 4;
 export const largestBatch = 512;
-
-/** Below this a second batch waits at the worker, so that it never runs dry; above, tasks stay where any worker can take them. */
-export const prefetchBelowMs = 2;
 
 /** What is known about a name that never ran: enough to go alone. */
 const unknownMs = batchMs;
@@ -36,15 +34,16 @@ export class Durations {
   }
 }
 
-/** How many tasks from the head of `tasks` make the next batch. At least one. */
+/** How many tasks from the head of `tasks` make the next batch: at least one, at most `most`. */
 export function nextBatch(
   tasks: readonly { readonly task: StoredTask }[],
   from: number,
   durations: Durations,
+  most: number = largestBatch,
 ): { size: number; estimateMs: number } {
   let size = 0;
   let estimateMs = 0;
-  for (let at = from; at < tasks.length && size < largestBatch; at++) {
+  for (let at = from; at < tasks.length && size < Math.min(most, largestBatch); at++) {
     const waiting = tasks[at];
     if (waiting === undefined) break;
     const duration = durations.of(waiting.task.request.name);

@@ -1,32 +1,10 @@
 import { defineActor, type Actor, type ActorRef, type Reply, type Self } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
-import type { AttemptReport, Executor, Run } from "../executor/executor.ts";
-import type { StoredTask, TaskId } from "../task/task.ts";
-import { Durations, nextBatch, prefetchBelowMs } from "./batching.ts";
+import type { AttemptReport, Executor } from "../executor/executor.ts";
+import type { StoredTask } from "../task/task.ts";
+import { Durations, nextBatch } from "./batching.ts";
 import type { DispatcherMessage, EndedAttempt, QueueMessage } from "./protocol.ts";
-
-/** A claimed task, with its place in the order in which claimed tasks came. */
-interface Waiting {
-  readonly task: StoredTask;
-  readonly place: number;
-}
-
-/** A batch that an executor has. Kept outside of the actor's state, because it goes on when the actor is restarted. */
-export interface ActiveRun {
-  readonly tasks: Map<TaskId, Waiting>;
-  readonly startedAt: EpochMs;
-  readonly estimateMs: number;
-  readonly run: Run;
-  /** What it had not started was taken back: it is not as short as was thought. */
-  isRevoked: boolean;
-  readonly hasTimeouts: boolean;
-  /** Some of its tasks must not start after a moment. */
-  readonly hasExpiry: boolean;
-  /** Tasks that were told to stop because their time was up, with that time. */
-  readonly timedOut: Map<TaskId, number>;
-  /** Tasks that were told to stop for another reason. */
-  readonly stopped: Set<TaskId>;
-}
+import { takeBack, Workload, type ActiveRun, type Waiting } from "./workload.ts";
 
 export interface DispatcherParts {
   readonly executor: Executor;
@@ -42,6 +20,7 @@ type Inbox =
   | { readonly type: "watch" };
 
 interface State extends DispatcherParts {
+  readonly workload: Workload;
   readonly life: symbol;
   readonly durations: Durations;
   /** Claimed and not started, in the order to start them; `next` is the first that is left. */
@@ -55,8 +34,6 @@ interface State extends DispatcherParts {
   isFinishing: Reply<void> | undefined;
 }
 
-/** How long a batch may take before what it has not started is taken back for other workers. */
-const patienceMs = 10;
 /** From asking a task to stop because its time is up to ending its worker. */
 const timeoutGraceMs = 100;
 
@@ -66,6 +43,7 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
     start(self) {
       const state: State = {
         ...parts,
+        workload: new Workload(parts.executor, parts.active),
         life: Symbol("life of the dispatcher"),
         durations: new Durations(),
         waiting: [],
@@ -77,7 +55,9 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
       };
       const running = new Set([...parts.active].flatMap(({ tasks }) => [...tasks.keys()]));
       const wanted = wantedNow(state);
-      parts.queue().tell({ type: "dispatcherStarted", life: state.life, running, wanted });
+      parts
+        .queue()
+        .tell({ type: "dispatcherStarted", life: state.life, running, wanted, workers: state.workload.workers });
       watch(state, self);
       return state;
     },
@@ -89,8 +69,9 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
           state,
           tasks.map((task) => ({ task, place: state.arrived++ })),
         );
-        if (state.isFinishing !== undefined) giveBackWaiting(state);
-        else start(state, self);
+        if (state.isFinishing !== undefined) return giveBackWaiting(state);
+        state.workload.makeWay(state.waiting[state.next]?.task.request.priority ?? Number.NEGATIVE_INFINITY);
+        start(state, self);
       },
       stop: handleStop,
       ended: handleEnded,
@@ -100,10 +81,13 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
           if (state.active.size === 0) state.isFinishing();
           return;
         }
-        takeBackStuck(state, self.clock.now());
         start(state, self);
+        if (waitingIn(state) === 0) state.workload.share(self.clock.now());
         const wanted = wantedNow(state);
-        if (wanted > 0) state.queue().tell({ type: "attemptsEnded", ended: [], wanted });
+        if (wanted > 0)
+          state
+            .queue()
+            .tell({ type: "attemptsEnded", ended: [], wanted, isBusy: state.workload.isBusy(waitingIn(state)) });
       },
       watch: handleWatch,
       finish(state, { reply }) {
@@ -129,9 +113,13 @@ function addWaiting(state: State, more: readonly Waiting[]): void {
 function start(state: State, self: Self<Inbox>): void {
   const now = self.clock.now();
   const late: Waiting[] = [];
-  while (state.next < state.waiting.length) {
-    const { size, estimateMs } = nextBatch(state.waiting, state.next, state.durations);
-    if (!hasRoom(state, estimateMs)) break;
+  while (waitingIn(state) > 0 && state.workload.hasRoom) {
+    const { size, estimateMs } = nextBatch(
+      state.waiting,
+      state.next,
+      state.durations,
+      state.workload.fairShare(waitingIn(state)),
+    );
     const batch: Waiting[] = [];
     for (const waiting of state.waiting.slice(state.next, state.next + size)) {
       (isLate(waiting.task, now) ? late : batch).push(waiting);
@@ -144,13 +132,16 @@ function start(state: State, self: Self<Inbox>): void {
   watch(state, self);
 }
 
+const waitingIn = (state: State): number => state.waiting.length - state.next;
+
 const isLate = ({ request }: StoredTask, now: EpochMs): boolean =>
   request.expiresAt !== undefined && request.expiresAt <= now;
 
 function handOver(state: State, self: Self<Inbox>, batch: readonly Waiting[], estimateMs: number): void {
   const active: ActiveRun = {
     tasks: new Map(batch.map((waiting) => [waiting.task.id, waiting])),
-    startedAt: self.clock.now(),
+    handedOverAt: self.clock.now(),
+    size: batch.length,
     estimateMs,
     run: state.executor.run(
       batch.map(({ task }) => task),
@@ -159,28 +150,14 @@ function handOver(state: State, self: Self<Inbox>, batch: readonly Waiting[], es
         idle: () => self.tell({ type: "idle", active }),
       },
     ),
+    lowest: batch.at(-1)?.task.request.priority ?? 0,
     isRevoked: false,
+    expiresAt: Math.min(...batch.map(({ task }) => task.request.expiresAt ?? Number.POSITIVE_INFINITY)),
     hasTimeouts: batch.some(({ task }) => task.request.timeoutMs !== undefined),
-    hasExpiry: batch.some(({ task }) => task.request.expiresAt !== undefined),
     timedOut: new Map(),
     stopped: new Set(),
   };
   state.active.add(active);
-}
-
-/** A second batch goes to a worker only when both are short: a long one must not have anything waiting behind it. */
-function hasRoom(state: State, estimateMs: number): boolean {
-  const { slots } = state.executor;
-  if (state.active.size >= slots) return false;
-  let busy = 0;
-  let isShort = estimateMs <= prefetchBelowMs;
-  for (const active of state.active) {
-    // One that has nothing left only waits for its worker to notice.
-    if (active.tasks.size === 0) continue;
-    busy++;
-    if (active.estimateMs > prefetchBelowMs || active.isRevoked) isShort = false;
-  }
-  return busy < slots / 2 || isShort;
 }
 
 /** How many more tasks to ask for: enough to fill every slot, and as much again for the first slots that are free. */
@@ -188,8 +165,7 @@ function wantedNow(state: State): number {
   if (state.isFinishing !== undefined) return 0;
   const { slots } = state.executor;
   const perSlot = state.durations.typicalBatch();
-  let has = state.waiting.length - state.next + state.asked;
-  for (const { tasks } of state.active) has += tasks.size;
+  const has = waitingIn(state) + state.asked + state.workload.size;
   const wanted = Math.ceil(1.5 * slots * perSlot) - has;
   // Asking for a few at a time would make small commits.
   if (wanted <= 0 || (has > 0 && wanted < perSlot)) return 0;
@@ -201,7 +177,7 @@ function wantedNow(state: State): number {
 function giveBack(state: State, tasks: readonly Waiting[]): void {
   if (tasks.length === 0) return;
   const ended = tasks.map(({ task }): EndedAttempt => ({ task, report: { id: task.id, end: { type: "unstarted" } } }));
-  state.queue().tell({ type: "attemptsEnded", ended, wanted: wantedNow(state) });
+  state.queue().tell({ type: "attemptsEnded", ended, wanted: wantedNow(state), isBusy: false });
 }
 
 function giveBackWaiting(state: State): void {
@@ -231,9 +207,12 @@ function handleEnded(state: State, { active, reports }: Extract<Inbox, { type: "
     ended.push(timedOutMs === undefined ? { task, report } : { task, report, timedOutMs });
   }
   if (takenBack.length > 0) addWaiting(state, takenBack);
-  const wanted = wantedNow(state);
-  if (ended.length > 0 || wanted > 0) state.queue().tell({ type: "attemptsEnded", ended, wanted });
+  // First of all: what waits for workers waits for no transaction.
   if (state.isFinishing === undefined) start(state, self);
+  const wanted = wantedNow(state);
+  if (ended.length > 0 || wanted > 0) {
+    state.queue().tell({ type: "attemptsEnded", ended, wanted, isBusy: state.workload.isBusy(waitingIn(state)) });
+  }
 }
 
 function handleStop(state: State, message: Extract<Inbox, { type: "stop" }>): void {
@@ -271,38 +250,15 @@ function handleWatch(state: State, _message: Inbox, self: Self<Inbox>): void {
       active.run.stop(current.id, `The attempt took longer than its timeout of ${timeoutMs} ms.`, timeoutGraceMs);
     }
   }
-  takeBackStuck(state, now);
-  watch(state, self);
-}
-
-/**
- * What waits behind a task that takes long goes to a worker that has nothing to do. If none has, it may as well wait
- * there, unless its time may run out: that is seen here.
- */
-function takeBackStuck(state: State, now: EpochMs): void {
-  let running = 0;
-  for (const { run } of state.active) if (run.current() !== undefined) running++;
-  const isWorkerFree = running < state.executor.slots / 2;
-  for (const active of state.active) {
-    if ((isWorkerFree || active.hasExpiry) && now >= active.startedAt + patienceMs) takeBack(active);
-  }
-}
-
-function takeBack(active: ActiveRun): void {
-  if (active.isRevoked) return;
-  active.isRevoked = true;
-  active.run.revoke();
+  state.workload.takeBackStuck(now);
+  start(state, self);
 }
 
 /** Arms the one timer for the earliest moment at which something may have to be done; none when nothing runs. */
 function watch(state: State, self: Self<Inbox>): void {
   const now = self.clock.now();
-  let at = Number.POSITIVE_INFINITY;
-  for (const active of state.active) {
-    const patience = active.startedAt + patienceMs;
-    if (patience > now && active.tasks.size > 0) at = Math.min(at, patience);
-    if (active.hasTimeouts) at = Math.min(at, nextTimeout(active, now));
-  }
+  let at = state.workload.nextStuck(now);
+  for (const active of state.active) if (active.hasTimeouts) at = Math.min(at, nextTimeout(active, now));
   if (at === Number.POSITIVE_INFINITY || (state.watchAt !== undefined && state.watchAt <= at)) return;
   state.watchAt = at;
   self.setTimer("watch", at, { type: "watch" });

@@ -120,8 +120,15 @@ export type QueueMessage =
       readonly life: symbol;
       readonly running: ReadonlySet<TaskId>;
       readonly wanted: number;
+      readonly workers: number;
     }
-  | { readonly type: "attemptsEnded"; readonly ended: readonly EndedAttempt[]; readonly wanted: number };
+  | {
+      readonly type: "attemptsEnded";
+      readonly ended: readonly EndedAttempt[];
+      readonly wanted: number;
+      /** All workers have work: nobody needs what can be claimed now before the next few attempts have ended. */
+      readonly isBusy: boolean;
+    };
 
 export type LeaseEnd =
   | { readonly type: "ack"; readonly result: Payload }

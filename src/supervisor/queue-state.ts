@@ -1,10 +1,17 @@
 import type { ActorRef, Reply, Self } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
 import { StoreFullError } from "../base/errors.ts";
-import type { AnswerTo, Change, Claim, Claimed, Retention, Storage } from "../storage/storage.ts";
+import type { AnswerTo, Change, Claim, Claimed, NewTask, Retention, Storage } from "../storage/storage.ts";
 import type { StoredTask, TaskId } from "../task/task.ts";
 import { drained } from "./draining.ts";
-import type { DispatcherMessage, DrainReport, QueueMessage, StopMode, SweeperMessage } from "./protocol.ts";
+import type {
+  DispatcherMessage,
+  DrainReport,
+  EndedAttempt,
+  QueueMessage,
+  StopMode,
+  SweeperMessage,
+} from "./protocol.ts";
 import type { Waiters } from "./waiters.ts";
 
 /** What the queue actor is made with. */
@@ -33,6 +40,7 @@ export type Inbox =
   | { readonly type: "leaseWaitOver" }
   | { readonly type: "drainWaitOver" }
   | { readonly type: "spaceAgain" }
+  | { readonly type: "settleEnded" }
   | { readonly type: "committed"; readonly next: () => void }
   | { readonly type: "crash"; readonly error: unknown };
 
@@ -61,6 +69,15 @@ export interface QueueState extends QueueParts {
   claiming: number;
   /** Claimed for the dispatcher, which has not told their ends. */
   readonly claimed: Map<TaskId, StoredTask>;
+  /** Attempts that ended, and whose outcomes are not being committed yet. */
+  readonly ended: EndedAttempt[];
+  isGathering: boolean;
+  /** How many workers the dispatcher has. */
+  workers: number;
+  /** No claimed task has a lower priority. */
+  lowestClaimed: number;
+  /** How many tasks to claim beyond what is wanted: they are more important than what was claimed before. */
+  urgent: number;
   isStopping: boolean;
   /** Those who want to know when all claims have come in. */
   readonly stopped: Reply<void>[];
@@ -88,6 +105,11 @@ export const createState = (parts: QueueParts, claimed: readonly StoredTask[]): 
   hasReady: true,
   claiming: 0,
   claimed: new Map(claimed.map((task) => [task.id, task])),
+  ended: [],
+  isGathering: false,
+  workers: 0,
+  lowestClaimed: Number.POSITIVE_INFINITY,
+  urgent: 0,
   isStopping: false,
   stopped: [],
   stops: new Map(),
@@ -114,7 +136,7 @@ export function commit<const C extends readonly Change[]>(
   failed?: (error: unknown) => void,
 ): void {
   const claim = nextClaim(state, self.clock.now());
-  const all: readonly Change[] = claim === undefined ? changes : [...changes, claim];
+  const all: readonly Change[] = claim === undefined ? changes : [...changes, claim.change];
   if (all.length === 0) return;
   self.pipe(
     state.storage.commit(all) as Promise<readonly unknown[]>,
@@ -130,8 +152,8 @@ export function commit<const C extends readonly Change[]>(
       next: () => {
         if (claim !== undefined) {
           // Refused together with the changes it rode with: it is made again, alone.
-          state.claiming -= claim.limit;
-          state.wanted += claim.limit;
+          state.claiming -= claim.change.limit;
+          state.wanted += claim.wanted;
           state.hasReady = true;
           claimsCameIn(state);
         }
@@ -188,24 +210,58 @@ export function retryWaitingForRoom(state: QueueState): void {
   }
 }
 
-function nextClaim(state: QueueState, now: EpochMs): Claim | undefined {
-  if (state.wanted === 0 || !state.hasReady || state.isStopping || state.dispatcherLife === undefined) return undefined;
-  const limit = state.wanted;
-  state.wanted = 0;
-  state.hasReady = false;
-  state.claiming += limit;
-  return { type: "claim", limit, now, owner: state.owner };
+/**
+ * Tasks that are more important than what was claimed do not wait until that is done: enough for all workers, running
+ * and next, are claimed at once, and go first.
+ */
+export function claimUrgent(state: QueueState, tasks: readonly NewTask[]): void {
+  const highest = tasks.reduce((most, { request }) => Math.max(most, request.priority), Number.NEGATIVE_INFINITY);
+  if (highest <= state.lowestClaimed) return;
+  let asImportant = 0;
+  state.lowestClaimed = Number.POSITIVE_INFINITY;
+  for (const { request } of state.claimed.values()) {
+    if (request.priority >= highest) asImportant++;
+    state.lowestClaimed = Math.min(state.lowestClaimed, request.priority);
+  }
+  if (highest > state.lowestClaimed)
+    state.urgent = Math.max(0, Math.min(tasks.length, 2 * state.workers - asImportant));
 }
 
-function handleClaimed(state: QueueState, self: Self<Inbox>, claim: Claim, { tasks, expired }: Claimed): void {
+/** A claim that is being committed, and how many of its tasks the dispatcher has asked for. */
+interface OpenClaim {
+  readonly change: Claim;
+  readonly wanted: number;
+}
+
+function nextClaim(state: QueueState, now: EpochMs): OpenClaim | undefined {
+  const { wanted, urgent } = state;
+  const limit = Math.max(wanted, urgent);
+  if (limit === 0 || !state.hasReady || state.isStopping || state.dispatcherLife === undefined) return undefined;
+  state.wanted = 0;
+  state.urgent = 0;
+  state.hasReady = false;
+  state.claiming += limit;
+  return { change: { type: "claim", limit, now, owner: state.owner }, wanted };
+}
+
+function handleClaimed(
+  state: QueueState,
+  self: Self<Inbox>,
+  { change: { limit }, wanted }: OpenClaim,
+  { tasks, expired }: Claimed,
+): void {
   const known = tasks.filter(({ request }) => state.names.has(request.name));
   const unknown = tasks.filter(({ request }) => !state.names.has(request.name));
   const life = state.dispatcherLife;
-  state.claiming -= claim.limit;
-  for (const task of known) state.claimed.set(task.id, task);
+  state.claiming -= limit;
+  if (state.claimed.size === 0) state.lowestClaimed = Number.POSITIVE_INFINITY;
+  for (const task of known) {
+    state.claimed.set(task.id, task);
+    state.lowestClaimed = Math.min(state.lowestClaimed, task.request.priority);
+  }
   // Only a claim that got all it wanted leaves the question open.
-  if (tasks.length === claim.limit) state.hasReady = true;
-  state.wanted += claim.limit - known.length;
+  if (tasks.length === limit) state.hasReady = true;
+  state.wanted += Math.max(0, wanted - known.length);
   if (known.length > 0 && life !== undefined) state.dispatcher().tell({ type: "run", life, tasks: known });
   claimsCameIn(state);
   tellExpired(state, self, expired);

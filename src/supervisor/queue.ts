@@ -19,7 +19,7 @@ import {
   type QueueParts,
   type QueueState,
 } from "./queue-state.ts";
-import { handleAttemptsEnded, handleDispatcherStarted, park } from "./settling.ts";
+import { handleAttemptsEnded, handleDispatcherStarted, park, settleEnded } from "./settling.ts";
 
 /**
  * Decides what is next. Every message becomes one list of changes, committed together; where workers have room, a claim
@@ -74,9 +74,15 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
       leaseWaitOver,
       drain,
       drainWaitOver,
-      stopClaiming,
+      stopClaiming(state, message, self) {
+        stopClaiming(state, message);
+        settleEnded(state, self);
+      },
       dispatcherStarted: handleDispatcherStarted,
       attemptsEnded: handleAttemptsEnded,
+      settleEnded(state, _message, self) {
+        settleEnded(state, self);
+      },
       park,
       spaceAgain,
       advance,

@@ -18,13 +18,33 @@ import {
 } from "./queue-state.ts";
 import { settlementFor, type StopCause } from "./settlement.ts";
 
+/** How long ends are gathered while all workers have work and nobody waits for these tasks, and how many at most. */
+const gathering = { ms: 5, most: 64 } as const;
+
 /** Stores the ends of attempts, and claims what takes their places, in one transaction. */
 export function handleAttemptsEnded(
   state: QueueState,
-  { ended, wanted }: Extract<QueueMessage, { type: "attemptsEnded" }>,
+  { ended, wanted, isBusy }: Extract<QueueMessage, { type: "attemptsEnded" }>,
   self: Self<Inbox>,
 ): void {
   state.wanted += wanted;
+  state.ended.push(...ended);
+  const mayGather = isBusy && state.ended.length < gathering.most && !state.isStopping;
+  if (!mayGather || ended.some((attempt) => isUrgent(state, attempt))) settleEnded(state, self);
+  else if (!state.isGathering) {
+    state.isGathering = true;
+    self.setTimer("settleEnded", self.clock.now() + gathering.ms, { type: "settleEnded" });
+  }
+}
+
+/** Somebody waits to hear of it, or it is more than an outcome to be written down. */
+const isUrgent = ({ waiters, stops }: QueueState, { task, report }: EndedAttempt): boolean =>
+  report.end.type !== "value" || waiters.has(task.id) || stops.has(task.id);
+
+/** Stores the ends that were gathered. */
+export function settleEnded(state: QueueState, self: Self<Inbox>): void {
+  state.isGathering = false;
+  const ended = state.ended.splice(0);
   if (ended.length > 0) settleAttempts(state, self, ended);
   else poke(state, self);
 }
@@ -35,13 +55,15 @@ export function handleAttemptsEnded(
  */
 export function handleDispatcherStarted(
   state: QueueState,
-  { life, running, wanted }: Extract<QueueMessage, { type: "dispatcherStarted" }>,
+  { life, running, wanted, workers }: Extract<QueueMessage, { type: "dispatcherStarted" }>,
   self: Self<Inbox>,
 ): void {
   state.dispatcherLife = life;
+  state.workers = workers;
   // What is being claimed will be given to this life.
   state.wanted = Math.max(0, wanted - state.claiming);
-  const lost = [...state.claimed.values()].filter(({ id }) => !running.has(id));
+  const known = new Set(state.ended.map(({ task }) => task.id));
+  const lost = [...state.claimed.values()].filter(({ id }) => !running.has(id) && !known.has(id));
   const ended = lost.map((task): EndedAttempt => ({ task, report: { id: task.id, end: { type: "unstarted" } } }));
   if (ended.length > 0) settleAttempts(state, self, ended);
   else poke(state, self);

@@ -1,11 +1,12 @@
 import type { SupervisorSpec } from "../actor/supervision.ts";
 import type { Executor } from "../executor/executor.ts";
 import type { Retention, Storage } from "../storage/storage.ts";
-import { dispatcherActor, type ActiveRun } from "./dispatcher.ts";
+import { dispatcherActor } from "./dispatcher.ts";
 import type { DispatcherMessage, QueueMessage, SweeperMessage } from "./protocol.ts";
 import { queueActor } from "./queue.ts";
 import { sweeperActor } from "./sweeper.ts";
 import { Waiters } from "./waiters.ts";
+import type { ActiveRun } from "./workload.ts";
 
 export interface TreeParts {
   readonly storage: Storage;

@@ -21,11 +21,16 @@ const knowing = (means: Readonly<Record<string, number>>): Durations => {
 
 describe("the next batch", () => {
   test("holds one task of which nothing is known", () => {
-    expect(nextBatch(some(5, "new"), 0, new Durations())).toEqual({ size: 1, estimateMs: 1 });
+    expect(nextBatch(some(5, "new"), 0, new Durations())).toEqual({ size: 1, estimateMs: batchMs });
   });
 
-  test("holds as many as take about a millisecond together", () => {
-    expect(nextBatch(some(50, "quick"), 0, knowing({ quick: 0.125 }))).toEqual({ size: 8, estimateMs: 1 });
+  test("holds as many as take the time of a batch together", () => {
+    const durations = knowing({ quick: batchMs / 8 });
+    expect(nextBatch(some(50, "quick"), 0, durations)).toEqual({ size: 8, estimateMs: batchMs });
+  });
+
+  test("holds no more than it may", () => {
+    expect(nextBatch(some(50, "quick"), 0, knowing({ quick: batchMs / 8 }), 3).size).toBe(3);
   });
 
   test("never holds more than the largest batch", () => {

@@ -57,8 +57,9 @@ export class SimulatedExecutor implements Executor {
   run(tasks: readonly StoredTask[], observer: RunObserver): Run {
     this.beforeRun?.();
     if (this.#isClosed) throw new Error("The executor is closed.");
-    const worker = this.#workers.toSorted((one, other) => one.line.length - other.line.length)[0];
-    if (worker === undefined || worker.line.length >= batchesPerWorker) throw new RangeError("All slots are taken.");
+    const free = this.#workers.filter(({ line }) => line.length < batchesPerWorker);
+    const worker = free.toSorted((one, other) => one.load - other.load)[0];
+    if (worker === undefined) throw new RangeError("All slots are taken.");
     this.batches.push(tasks.map(({ id }) => id));
     const batch = new SimulatedBatch(worker, tasks, observer);
     worker.line.push(batch);
@@ -85,6 +86,11 @@ class Worker {
   constructor(executor: SimulatedExecutor, number: number) {
     this.executor = executor;
     this.number = number;
+  }
+
+  /** One that was taken back holds its worker: nothing is to wait behind it if another worker has room. */
+  get load(): number {
+    return this.line.reduce((sum, { isRevoked }) => sum + (isRevoked ? batchesPerWorker : 1), 0);
   }
 
   goOn(): void {
@@ -120,6 +126,10 @@ class SimulatedBatch implements Run {
     this.#worker = worker;
     this.#tasks = tasks;
     this.#observer = observer;
+  }
+
+  get isRevoked(): boolean {
+    return this.#isRevoked;
   }
 
   get isRunning(): boolean {

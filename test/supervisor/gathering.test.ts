@@ -1,0 +1,111 @@
+import { describe, expect, test } from "vitest";
+import type { NewTask } from "../../src/storage/storage.ts";
+import { aTask } from "../support/tasks.ts";
+import { Listener, TestSupervisor } from "./test-supervisor.ts";
+
+const some = (count: number, given: Parameters<typeof aTask>[0] = {}): NewTask[] =>
+  Array.from({ length: count }, () => aTask(given));
+
+/** Stores tasks that nobody waits for. */
+const enqueueUnwatched = (supervisor: TestSupervisor, ...tasks: NewTask[]): Promise<unknown> =>
+  supervisor.answered((reply) => ({ type: "enqueue", tasks, onFull: "error", reply }));
+
+/** Two workers that have more than enough to do, for 4 ms a task, and a task that took 1 ms has just ended. */
+async function busy(first: NewTask, sink?: Listener): Promise<TestSupervisor> {
+  const supervisor = await TestSupervisor.start({
+    threads: 2,
+    behave: ({ id }) => ({ durationMs: id === first.id ? 1 : 100 }),
+  });
+  if (sink === undefined) await enqueueUnwatched(supervisor, first, ...some(20));
+  else
+    await supervisor.answered((reply) => ({
+      type: "enqueue",
+      tasks: [first, ...some(20)],
+      onFull: "error",
+      sink,
+      reply,
+    }));
+  supervisor.storage.commits.splice(0);
+  await supervisor.advance(1);
+  return supervisor;
+}
+
+describe("the end of an attempt", () => {
+  test("that nobody waits for is stored a moment later while all workers have work", async () => {
+    const supervisor = await busy(aTask({ id: "first" }));
+    expect(supervisor.storage.commitsOf("settle")).toHaveLength(0);
+
+    await supervisor.advance(5);
+
+    expect(supervisor.storage.commitsOf("settle")).toHaveLength(1);
+    expect(await supervisor.life("first")).toMatchObject({ state: "completed" });
+  });
+
+  test("does not keep its worker from what is next", async () => {
+    const supervisor = await busy(aTask({ id: "first" }));
+    expect(supervisor.executor.starts).toHaveLength(3);
+  });
+
+  test("that somebody waits for is stored at once", async () => {
+    const supervisor = await busy(aTask({ id: "first" }), new Listener());
+    expect(await supervisor.life("first")).toMatchObject({ state: "completed" });
+  });
+
+  test("is stored at once when a worker has nothing left to do", async () => {
+    const supervisor = await TestSupervisor.start({ threads: 2, behave: () => ({ durationMs: 10 }) });
+    await enqueueUnwatched(supervisor, ...some(2));
+    await supervisor.advance(10);
+
+    expect((await supervisor.counts()).completed).toBe(2);
+  });
+
+  test("is not lost to a shutdown", async () => {
+    const supervisor = await busy(aTask({ id: "first" }));
+    await supervisor.answered((reply) => ({ type: "stopClaiming", reply }));
+    expect(await supervisor.life("first")).toMatchObject({ state: "completed" });
+  });
+
+  test("is not run again when the dispatcher crashes before it is stored", async () => {
+    const supervisor = await busy(aTask({ id: "first" }));
+    supervisor.crash("dispatcher");
+    await supervisor.advance(2_000);
+
+    expect(supervisor.startsOf("first")).toHaveLength(1);
+    expect(await supervisor.life("first")).toMatchObject({ state: "completed", attempt: 1 });
+  });
+});
+
+describe("a task that is more important than all that is claimed", () => {
+  const start = async (): Promise<TestSupervisor> => {
+    const supervisor = await TestSupervisor.start({ threads: 2, behave: () => ({ durationMs: 20 }) });
+    await enqueueUnwatched(supervisor, ...some(40));
+    await supervisor.advance(5);
+    return supervisor;
+  };
+
+  test("is claimed at once and runs next", async () => {
+    const supervisor = await start();
+    const urgent = aTask({ priority: 9 });
+    await enqueueUnwatched(supervisor, urgent);
+    await supervisor.advance(16);
+
+    expect(supervisor.startsOf(urgent.id)).toHaveLength(1);
+  });
+
+  test("comes before others that are less important, in whatever order they came", async () => {
+    const supervisor = await start();
+    const urgent = [3, 9, 6].map((priority) => aTask({ priority }));
+    for (const task of urgent) await enqueueUnwatched(supervisor, task);
+    await supervisor.advance(60);
+
+    const order = supervisor.executor.starts.flatMap(({ id }) => urgent.filter((task) => task.id === id));
+    expect(order.map(({ request }) => request.priority)).toEqual([9, 6, 3]);
+  });
+
+  test("is not claimed by the thousand", async () => {
+    const supervisor = await start();
+    for (let call = 0; call < 100; call++) await enqueueUnwatched(supervisor, ...some(10, { priority: 9 }));
+
+    expect((await supervisor.counts()).running).toBeLessThan(30);
+  });
+});
