@@ -3,8 +3,26 @@ import { v7 } from "uuid";
 /** A new UUIDv7. Each is greater than the one before, as text and as bytes, within a thread. */
 export const newId = (): string => v7();
 
-/** `count` new ids, in rising order. */
-export const newIds = (count: number): string[] => Array.from({ length: count }, newId);
+/**
+ * `count` new ids, in rising order. They are neighbours: their last 32 bits count up from the first, which is random, so
+ * many cost little more than one. The next id still is greater, because it differs further to the left.
+ */
+export function newIds(count: number): string[] {
+  const ids: string[] = [];
+  while (ids.length < count) for (const id of idsFrom(newId(), count - ids.length)) ids.push(id);
+  return ids;
+}
+
+/** `first` and the ids that follow it: at most `count`, fewer where its last 32 bits have no more room. */
+export function idsFrom(first: string, count: number): string[] {
+  const stem = first.slice(0, 28);
+  const tail = Number.parseInt(first.slice(28), 16);
+  return Array.from({ length: Math.min(count, tails - tail) }, (_, index) => {
+    return stem + (tails + tail + index).toString(16).slice(1);
+  });
+}
+
+const tails = 2 ** 32;
 
 /**
  * The 16 bytes of a UUID of any version in its canonical form (lower-case, with dashes), in the order of its digits, so

@@ -19,7 +19,9 @@ import {
 export function advance(state: QueueState, _message: Inbox, self: Self<Inbox>): void {
   state.advanceAt = undefined;
   commit(state, self, [{ type: "advance", now: self.clock.now(), limit: 1_000 }], ([result]) => {
-    if (result.ready > 0 || result.interrupted.length > 0) {
+    // What expired may have been the first of an ordered line.
+    const isMore = result.ready + result.interrupted.length + result.expired.length > 0 || result.released;
+    if (isMore) {
       becameReady(state);
       retryLeases(state, self);
       poke(state, self);

@@ -34,6 +34,7 @@ export function cancelTasks(
       if (cancelled.length > 0) {
         forgetSoon(state, self);
         retryWaitingForRoom(state);
+        nextInLine(state, self);
         drained(state, self);
       }
       const answers = ids.map(async (id, index) => {
@@ -45,6 +46,13 @@ export function cancelTasks(
     },
     reply.reject,
   );
+}
+
+/** What is gone may have been the first of an ordered line. */
+function nextInLine(state: QueueState, self: Self<Inbox>): void {
+  becameReady(state);
+  retryLeases(state, self);
+  poke(state, self);
 }
 
 const isFoundWaiting = (state: TaskState | undefined): boolean => state !== undefined && isWaiting(state);

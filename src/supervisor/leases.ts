@@ -51,6 +51,7 @@ function serve(state: QueueState, self: Self<Inbox>): void {
       letGo(state, self);
       state.leasing.push(...arrived);
       const expired = answers.flatMap((answer) => answer.expired);
+      for (const { heldUntil } of answers) if (heldUntil !== undefined) wakeBy(state, self, heldUntil);
       tellExpired(state, self, expired);
       if (expired.length > 0) drained(state, self);
       if (arrived.length > 0 || state.readyVersion !== seen) serve(state, self);

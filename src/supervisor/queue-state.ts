@@ -143,8 +143,9 @@ export function commit<const C extends readonly Change[]>(
     (answers) => ({
       type: "committed",
       next: () => {
-        done(answers.slice(0, changes.length) as never);
+        // Workers first: whoever waits for the answer waits for nothing else.
         if (claim !== undefined) handleClaimed(state, self, claim, answers.at(-1) as Claimed);
+        done(answers.slice(0, changes.length) as never);
       },
     }),
     (error) => ({
@@ -248,12 +249,13 @@ function handleClaimed(
   state: QueueState,
   self: Self<Inbox>,
   { change: { limit }, wanted }: OpenClaim,
-  { tasks, expired }: Claimed,
+  { tasks, expired, heldUntil }: Claimed,
 ): void {
   const known = tasks.filter(({ request }) => state.names.has(request.name));
   const unknown = tasks.filter(({ request }) => !state.names.has(request.name));
   const life = state.dispatcherLife;
   state.claiming -= limit;
+  if (heldUntil !== undefined) wakeBy(state, self, heldUntil);
   if (state.claimed.size === 0) state.lowestClaimed = Number.POSITIVE_INFINITY;
   for (const task of known) {
     state.claimed.set(task.id, task);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { bytesToUuid, newId, newIds, uuidBytes } from "../../src/base/id.ts";
+import { bytesToUuid, idsFrom, newId, newIds, uuidBytes } from "../../src/base/id.ts";
 
 test("ids are UUIDs of version 7", () => {
   expect(newId()).toMatch(/^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
@@ -17,6 +17,18 @@ test("every id is greater than the one before, as text and as bytes", () => {
       .toSorted(Buffer.compare)
       .map((bytes) => bytesToUuid(bytes)),
   ).toEqual(ids);
+});
+
+test("ids of many calls are greater than those of the calls before", () => {
+  const ids = Array.from({ length: 2_000 }, (_, call) => newIds(call % 7)).flat();
+  expect(ids.toSorted()).toEqual(ids);
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+test("ids follow each other as far as there is room", () => {
+  const stem = "01900000-0000-7000-8000-0000";
+  expect(idsFrom(`${stem}000000fe`, 3)).toEqual([`${stem}000000fe`, `${stem}000000ff`, `${stem}00000100`]);
+  expect(idsFrom(`${stem}fffffffe`, 3)).toEqual([`${stem}fffffffe`, `${stem}ffffffff`]);
 });
 
 describe("the bytes of a text", () => {
