@@ -28,7 +28,8 @@ export class Attempt {
   readonly #context: TaskContext;
   #aborter: AbortController | undefined;
   #stopped: CancelledError | undefined;
-  #fail: ((thrown: unknown) => void) | undefined;
+  /** Ends it before its promise does; none while there is no promise. */
+  #end: ((end: AttemptEnd) => void) | undefined;
 
   constructor(header: TaskHeader, task: LoadedTask | undefined, startedAt: EpochMs, host: AttemptHost) {
     this.header = header;
@@ -68,8 +69,14 @@ export class Attempt {
 
   /** Ends the attempt by what was thrown outside of its handler's promise. @returns whether it was still running. */
   fail(thrown: unknown): boolean {
-    this.#fail?.(thrown);
-    return this.#fail !== undefined;
+    if (this.#end === undefined) return false;
+    this.#end(this.#endOf(thrown));
+    return true;
+  }
+
+  /** Ends the attempt as stopped, whatever its handler still does: nobody will hear of that. */
+  abandon(): void {
+    this.#end?.({ type: "stopped" });
   }
 
   get stopped(): CancelledError | undefined {
@@ -89,10 +96,10 @@ export class Attempt {
   #settled(promise: Promise<unknown>): Promise<AttemptEnd> {
     return new Promise((resolve) => {
       const end = (attemptEnd: AttemptEnd): void => {
-        this.#fail = undefined;
+        this.#end = undefined;
         resolve(attemptEnd);
       };
-      this.#fail = (thrown) => end(this.#endOf(thrown));
+      this.#end = end;
       promise.then(
         (value) => end(this.#valueOf(value)),
         (thrown: unknown) => end(this.#endOf(thrown)),

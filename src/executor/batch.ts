@@ -1,73 +1,92 @@
 import { systemClock, type EpochMs, type Timer } from "../base/clock.ts";
 import { WorkerCrashError } from "../base/errors.ts";
 import { fromTaskError, toTaskError } from "../task/task-error.ts";
-import type { StoredTask, TaskError, TaskId } from "../task/task.ts";
+import type { StoredTask, TaskId } from "../task/task.ts";
 import type { AttemptReport, Run, RunObserver } from "./executor.ts";
 import { readReports } from "./frames.ts";
-import type { Slot } from "./slots.ts";
-import type { Thread } from "./thread.ts";
+import type { Blame, RunningTask } from "./slots.ts";
+import type { Death, Work, Worker } from "./worker.ts";
 
-/** How a worker ended. */
-export interface Death {
-  readonly how: string;
-  readonly cause?: TaskError;
+/** How far a batch is at its worker, and the hand that the supervisor has in it. */
+export interface BatchSlot {
+  readonly number: number;
+  /** How many tasks were taken, as far as is known; exact when the worker is done with the batch, or dead. */
+  readonly taken: number;
+  readonly running: RunningTask | undefined;
+  /** When the running task was started, in milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly blamed: Blame;
+  /** Takes back what was not taken, and calls `revoked` of the batch soon. */
+  revoke(batch: Batch): void;
+  /** Asks the task at `index` to stop; if it was not taken, takes back it and all behind it. */
+  stop(batch: Batch, index: number, reason: string): void;
+}
+
+/** Whoever hands batches out. */
+export interface BatchOwner {
+  /** The task that `batch` is running was asked to stop, and its grace is over. */
+  giveUp(batch: Batch, index: number, how: string): void;
+  /** Keeps a batch that no worker has from being handed out, and is done with it soon. @returns false: it cannot. */
+  withdraw?(batch: Batch): boolean;
+  /** The slot is free again. */
+  released(batch: Batch): void;
 }
 
 /** A batch in flight, as the supervisor sees it: makes sure that each of its tasks is reported exactly once. */
-export class Batch implements Run {
+export class Batch implements Run, Work {
   readonly number: number;
-  readonly slot: Slot;
-  /** The thread that has it; none while it waits for one. */
-  thread: Thread | undefined;
-  readonly #tasks: readonly StoredTask[];
+  readonly slot: BatchSlot;
+  readonly tasks: readonly StoredTask[];
+  worker: Worker | undefined;
   readonly #observer: RunObserver;
-  readonly #release: () => void;
+  readonly #owner: BatchOwner;
   readonly #isReported: Uint8Array;
   #left: number;
   readonly #stops = new Map<number, { readonly at: EpochMs; readonly timer: Timer | undefined }>();
 
-  /** @param release called when the slot is free again. */
-  constructor(number: number, slot: Slot, tasks: readonly StoredTask[], observer: RunObserver, release: () => void) {
+  constructor(number: number, slot: BatchSlot, tasks: readonly StoredTask[], observer: RunObserver, owner: BatchOwner) {
     this.number = number;
     this.slot = slot;
-    this.#tasks = tasks;
+    this.tasks = tasks;
     this.#observer = observer;
-    this.#release = release;
+    this.#owner = owner;
     this.#isReported = new Uint8Array(tasks.length);
     this.#left = tasks.length;
-    slot.clear();
   }
 
-  /** Every task of it was reported. */
   get isOver(): boolean {
     return this.#left === 0;
   }
 
   /** The place of the task that is running, while its end is not known. */
   get running(): number | undefined {
-    const index = this.slot.running?.index;
+    // The slot of a batch that is over may belong to another.
+    const index = this.isOver ? undefined : this.slot.running?.index;
     return index !== undefined && this.#isOpen(index) ? index : undefined;
   }
 
   current(): { readonly id: TaskId; readonly startedAt: EpochMs } | undefined {
-    const task = this.#tasks[this.running ?? -1];
+    const task = this.tasks[this.running ?? -1];
     return task && { id: task.id, startedAt: this.slot.startedAt };
   }
 
   revoke(): void {
     // By then the slot may belong to another batch.
-    if (this.#left === 0) return;
-    const taken = this.slot.revoke();
-    queueMicrotask(() => this.#report((index) => (index >= taken ? { end: { type: "unstarted" } } : undefined)));
+    if (this.isOver) return;
+    if (this.worker !== undefined || this.#owner.withdraw?.(this) !== true) this.slot.revoke(this);
+  }
+
+  /** What was not among the first `taken` tasks will not be started. */
+  revoked(taken: number): void {
+    this.#report((index) => (index >= taken ? { end: { type: "unstarted" } } : undefined));
   }
 
   stop(id: TaskId, reason: string, graceMs: number): void {
-    const index = this.#tasks.findIndex((task) => task.id === id);
+    const index = this.tasks.findIndex((task) => task.id === id);
     if (!this.#isOpen(index)) return;
-    // A task cannot be taken out of the middle: everything that was not started comes back with it.
-    if (index >= this.slot.taken && index >= this.slot.revoke()) return this.revoke();
-    const end = (): void => {
-      if (this.running === index) this.thread?.end(`a task on it was stopped: ${reason}`);
+    if (this.worker === undefined) return this.revoke();
+    const giveUp = (): void => {
+      if (this.running === index) this.#owner.giveUp(this, index, `a task on it was stopped: ${reason}`);
     };
     const at = systemClock.now() + graceMs;
     const before = this.#stops.get(index);
@@ -76,16 +95,14 @@ export class Batch implements Run {
       if (at >= before.at) return;
       before.timer?.cancel();
     }
-    this.#stops.set(index, { at, timer: Number.isFinite(at) ? systemClock.wakeAt(at, end) : undefined });
-    if (before !== undefined) return;
-    // The message before the flag: who sees the flag finds the reason.
-    this.thread?.tell({ type: "stop", batch: this.number, index, reason });
-    this.slot.askStop(index);
+    this.#stops.set(index, { at, timer: Number.isFinite(at) ? systemClock.wakeAt(at, giveUp) : undefined });
+    // A task cannot be taken out of the middle: everything that was not started comes back with it.
+    if (before === undefined) this.slot.stop(this, index, reason);
   }
 
   /** Passes on what the worker reports of attempts that ended. */
   read(frame: Uint8Array): void {
-    const workerId = this.thread?.name;
+    const workerId = this.worker?.name;
     const reports: AttemptReport[] = [];
     for (const { index, startedAt, durationMs, end } of readReports(frame)) {
       const report = { end, startedAt, durationMs, ...(workerId === undefined ? undefined : { workerId }) };
@@ -94,32 +111,31 @@ export class Batch implements Run {
     if (reports.length > 0) this.#observer.ended(reports);
   }
 
-  /** The worker is done with it, or never got it: what was not started comes back, and the slot is free. */
-  finish(): void {
+  /** Its worker never got it, or is done with it: what was not started comes back, and the slot is free. */
+  done(): void {
     this.lose({ how: "it lost the outcome" }, false);
   }
 
-  /**
-   * The worker is dead: the end of the batch.
-   *
-   * @param isGuilty the running task has done it.
-   */
   lose(death: Death, isGuilty: boolean): void {
-    const taken = this.slot.revoke();
-    const running = this.running;
+    if (!this.isOver) this.#explain(death, isGuilty);
+    this.#owner.released(this);
+    this.#observer.idle();
+  }
+
+  #explain(death: Death, isGuilty: boolean): void {
+    const { taken } = this.slot;
+    const { running } = this;
     this.#report((index) => {
       if (index >= taken) return { end: { type: "unstarted" } };
       const times = index === running ? this.#times() : undefined;
       if (this.#stops.has(index)) return { end: { type: "stopped" }, ...times };
       return { end: isGuilty && index === running ? crash(death) : interruption(death), ...times };
     });
-    this.#release();
-    this.#observer.idle();
   }
 
   #report(explain: (index: number) => Omit<AttemptReport, "id"> | undefined): void {
     const reports: AttemptReport[] = [];
-    for (const index of this.#tasks.keys()) {
+    for (const index of this.tasks.keys()) {
       const report = this.#isOpen(index) ? explain(index) : undefined;
       if (report !== undefined) reports.push(this.#close(index, report));
     }
@@ -134,13 +150,13 @@ export class Batch implements Run {
     this.#isReported[index] = 1;
     this.#left -= 1;
     this.#stops.get(index)?.timer?.cancel();
-    return { id: (this.#tasks[index] as StoredTask).id, ...report };
+    return { id: (this.tasks[index] as StoredTask).id, ...report };
   }
 
   #times(): Omit<AttemptReport, "id" | "end"> {
     const { startedAt } = this.slot;
     const durationMs = Math.max(systemClock.now() - startedAt, 0);
-    return { startedAt, durationMs, ...(this.thread === undefined ? undefined : { workerId: this.thread.name }) };
+    return { startedAt, durationMs, ...(this.worker === undefined ? undefined : { workerId: this.worker.name }) };
   }
 }
 

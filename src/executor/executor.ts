@@ -7,7 +7,10 @@ import type { Payload, StoredTask, TaskError, TaskId } from "../task/task.ts";
  * nothing about retries and knows no storage.
  */
 export interface Executor {
-  /** How many batches run at the same time. */
+  /**
+   * How many batches it takes. At least half of them run at the same time; the others may wait at a worker, so that it
+   * need not wait for the next.
+   */
   readonly slots: number;
 
   /**
@@ -47,8 +50,9 @@ export interface Run {
   /** Takes back what has not been started: reported as `unstarted`, soon. */
   revoke(): void;
   /**
-   * Stops the task: first by its `signal` and flag; `graceMs` later its worker is ended. Reported as
-   * `stopped`, or as it ended in the meantime. A task that has not been started is reported as `unstarted`.
+   * Stops the task: first by its flag and `signal`; `graceMs` later its worker is ended, or, where many share one
+   * thread, its promise is given up. Reported as `stopped`, or as it ended in the meantime. A task that has not been
+   * started is reported as `unstarted`, with all behind it.
    */
   stop(id: TaskId, reason: string, graceMs: number): void;
 }

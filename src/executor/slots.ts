@@ -73,6 +73,13 @@ export class Slot {
     return Atomics.or(this.#cells, cell.next, revoked) % revoked;
   }
 
+  /** Takes back the task at `index` and all behind it. @returns how many were taken; `undefined`: it is one of them. */
+  revokeFrom(index: number): number | undefined {
+    if (index < this.taken) return undefined;
+    const taken = this.revoke();
+    return index < taken ? undefined : taken;
+  }
+
   get running(): RunningTask | undefined {
     const running = Atomics.load(this.#cells, cell.running);
     return running === 0 ? undefined : { index: (running >> 1) - 1, isWaiting: (running & 1) === 1 };

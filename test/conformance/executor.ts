@@ -10,11 +10,7 @@ import { straying } from "./executor/straying.ts";
 import { validating } from "./executor/validating.ts";
 
 /** What every executor does; see src/executor/executor.ts for the contract in words. */
-export function describeExecutor(
-  name: string,
-  create: CreateExecutor,
-  traits: ExecutorTraits = { isolates: true },
-): void {
+export function describeExecutor(name: string, traits: ExecutorTraits, create: CreateExecutor): void {
   describe(`${name} as an executor`, () => {
     const bench = new Bench(create, traits);
     beforeAll(() => bench.start());

@@ -1,19 +1,20 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 const run = promisify(execFile);
 
-const threads = new URL("../../dist/executor/threads.js", import.meta.url).href;
-const codec = new URL("../../dist/task/codec.js", import.meta.url).href;
+const built = (file: string): string => new URL(`../../dist/${file}`, import.meta.url).href;
+const codec = built("task/codec.js");
 const handlers = new URL("../fixtures/executor/handlers.mjs", import.meta.url).href;
 
 /** Runs `body` in a process of its own, which has `executor` and `call(name)`; gives what it printed. */
-async function inProcess(body: string): Promise<string> {
+async function inProcess(file: string, factory: string, body: string): Promise<string> {
   const script = `
-    const { threadExecutor } = await import("${threads}");
+    const { ${factory} } = await import("${built(file)}");
     const { encode } = await import("${codec}");
-    const executor = threadExecutor({ threads: 2, modules: ["${handlers}"], maxResultBytes: 1e6, log: () => {} });
+    const size = { threads: 2, processes: 2, concurrency: 2 };
+    const executor = ${factory}({ ...size, modules: ["${handlers}"], maxResultBytes: 1e6, log: () => {} });
     const call = (name) => new Promise((resolve) => executor.run([{
       id: name, life: { attempt: 1 }, args: encode([], "args", { maxBytes: 1e6 }),
       request: { name, queue: "default", tags: [], metadata: {} },
@@ -24,14 +25,24 @@ async function inProcess(body: string): Promise<string> {
   return stdout;
 }
 
-test("starting and running keep a process alive, and nothing does after the end", async () => {
-  expect(await inProcess(`await executor.start(); await call("noop"); await executor.close();`)).toBe("value\nexit\n");
-});
+describe.each([
+  ["threads", "executor/threads.js", "threadExecutor"],
+  ["processes", "executor/processes.js", "processExecutor"],
+  ["promises", "executor/promises.js", "asyncExecutor"],
+])("%s", (_, file, factory) => {
+  test("starting and running keep a process alive, and nothing does after the end", async () => {
+    const body = `await executor.start(); await call("addAtOnce"); await executor.close(); console.log("closed");`;
 
-test("an executor at rest keeps no process alive", async () => {
-  expect(await inProcess(`await executor.start(); await call("noop");`)).toBe("value\nexit\n");
-});
+    expect(await inProcess(file, factory, body)).toBe("value\nclosed\nexit\n");
+  });
 
-test("what a handler left behind keeps no process alive", async () => {
-  expect(await inProcess(`await executor.start(); await call("leavesInterval");`)).toBe("value\nexit\n");
+  test("an executor at rest keeps no process alive", async () => {
+    expect(await inProcess(file, factory, `await executor.start(); await call("noop");`)).toBe("value\nexit\n");
+  });
+
+  test("what a handler left behind keeps no process alive", async () => {
+    expect(await inProcess(file, factory, `await executor.start(); await call("leavesInterval");`)).toBe(
+      "value\nexit\n",
+    );
+  });
 });

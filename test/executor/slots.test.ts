@@ -22,6 +22,14 @@ test("after a revocation nothing is taken, and what was taken stays counted", ()
   expect(slot.taken).toBe(1);
 });
 
+test("a task is taken back with all behind it, unless it was taken", () => {
+  const slot = aSlot();
+  slot.take(5);
+
+  expect([slot.revokeFrom(0), slot.take(5)]).toEqual([undefined, 1]);
+  expect([slot.revokeFrom(3), slot.take(5)]).toEqual([2, -1]);
+});
+
 test("a slot tells what runs in it, since when, and whether its handler waits", () => {
   const slot = aSlot();
 

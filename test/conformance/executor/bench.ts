@@ -17,8 +17,12 @@ export interface ExecutorOptions {
 
 /** What kind of executor is tested; what it cannot do is not asked of it. */
 export interface ExecutorTraits {
-  /** A handler that ends or blocks its worker harms nothing but its batch. */
+  /** A handler that ends or blocks its worker harms nothing but what runs on that worker. */
   readonly isolates: boolean;
+  /** How many of the slots run at the same time; in the others batches wait at their worker for its next free moment. */
+  readonly atOnce: (slots: number) => number;
+  /** Batches whose handlers wait share a worker, and its death. */
+  readonly sharesWorkers: boolean;
 }
 
 export type CreateExecutor = (options: ExecutorOptions) => Executor;
@@ -126,6 +130,11 @@ export class Bench {
 
   get executor(): Executor {
     return this.#executor ?? expect.fail("the executor was not started");
+  }
+
+  /** How many batches run at the same time. */
+  get atOnce(): number {
+    return this.traits.atOnce(this.executor.slots);
   }
 
   /** Starts the executor that the tests of a suite share: what harm one does to it must not reach the next. */

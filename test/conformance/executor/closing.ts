@@ -13,12 +13,28 @@ export function closing(bench: Bench): void {
   test("what runs is interrupted, and what does not comes back, before close resolves", async () => {
     const executor = await started();
     const flights = Array.from({ length: executor.slots }, () => bench.fly([["neverSettles"], ["noop"]], executor));
-    await Promise.all(flights.map((flight) => flight.reaches(0)));
+    const running = flights.slice(0, bench.atOnce);
+    await Promise.all(running.map((flight) => flight.reaches(0)));
 
     await executor.close();
 
     expect(flights.map(({ isIdle }) => isIdle)).toEqual(flights.map(() => true));
-    for (const { landed } of flights) expect(endsOf(await landed)).toEqual(["interrupted", "unstarted"]);
+    for (const flight of flights) {
+      const isRunning = running.includes(flight);
+      expect(endsOf(await flight.landed)).toEqual([isRunning ? "interrupted" : "unstarted", "unstarted"]);
+    }
+  });
+
+  test("a batch of an executor that was closed may still be asked and told things", async () => {
+    const executor = await started();
+    const flight = bench.fly([["neverSettles"], ["noop"]], executor);
+    await flight.reaches(0);
+    await executor.close();
+
+    flight.run.revoke();
+    flight.run.stop(flight.id(0), "too late", 0);
+
+    expect(flight.run.current()).toBeUndefined();
   });
 
   test.runIf(bench.traits.isolates)("a handler that hangs is ended", async () => {

@@ -49,6 +49,13 @@ export function failing(bench: Bench): void {
     expect(valueOf(next)).toBe(2);
   });
 
+  test.each(["tooLongText", "tooLongList"])("asking for more than there can be (%s) is a fault", async (name) => {
+    const [report, next] = await bench.run([name], ["add", 1, 1]);
+
+    expect(faultOf(report).error.name).toBe("RangeError");
+    expect(valueOf(next)).toBe(2);
+  });
+
   test.each(["thenThrows", "thenCallsThrow"])("a broken thenable (%s) is a fault", async (name) => {
     const [report] = await bench.run([name]);
 
@@ -105,6 +112,7 @@ export function failing(bench: Bench): void {
     ["a getter that throws", "result.broken"],
     ["a proxy that throws", "result"],
     ["shared memory", "result"],
+    ["a detached buffer", "result"],
   ])("%s as a result is a final fault that names %s", async (what, path) => {
     const reports = await bench.run(["gives", what], ["givesLater", what], ["add", 1, 1]);
 

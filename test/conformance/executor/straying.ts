@@ -3,16 +3,18 @@ import { endsOf, eventually, faultOf, fixture, Flight, aCall, valueOf, type Benc
 
 /** What happens outside of the promise that a handler returns. */
 export function straying(bench: Bench): void {
-  test.each(["throwsInTimer", "forgetsRejection"])(
+  test.each(["throwsInTimer", "throwsInImmediate", "throwsInEmitter", "forgetsRejection"])(
     "an error outside of the handler's promise (%s) fails the task that runs",
     async (name) => {
-      const [first, report, next] = await bench.run(["add", 1, 2], [name, "astray"], ["add", 1, 1]);
+      const [first, report, next] = await bench.run(["add", 1, 2], [name, `astray in ${name}`], ["add", 1, 1]);
 
       expect(valueOf(first)).toBe(3);
       expect(faultOf(report)).toMatchObject({
         fault: { reason: "error", isRetryable: true },
-        error: { message: "astray" },
+        error: { message: `astray in ${name}` },
       });
+      // The outcome tells of it: it need not be told twice.
+      expect(bench.logged.map(({ error }) => error.message)).not.toContain(`astray in ${name}`);
       // The worker is replaced: it takes nothing more.
       expect(endsOf([next])).toEqual(["unstarted"]);
     },
@@ -46,12 +48,15 @@ export function straying(bench: Bench): void {
     expect(counts).toEqual(counts.map((_, index) => Number(counts[0]) + index));
   });
 
-  test("an error that cannot be told whose it is ends the worker, and is the crash of what ran there", async () => {
-    const [report] = await bench.run(["throwsInMicrotask", "whose?"]);
+  test.each(["throwsInMicrotask", "hangsAtExit"])(
+    "an error that cannot be told whose it is (%s) ends the worker, and is the crash of what ran there",
+    async (name) => {
+      const [report] = await bench.run([name, "whose?"]);
 
-    expect(faultOf(report)).toMatchObject({ fault: { reason: "crash" }, error: { cause: { message: "whose?" } } });
-    expect(endsOf(await bench.run(["add", 1, 1]))).toEqual(["value"]);
-  });
+      expect(faultOf(report)).toMatchObject({ fault: { reason: "crash" }, error: { cause: { message: "whose?" } } });
+      expect(endsOf(await bench.run(["add", 1, 1]))).toEqual(["value"]);
+    },
+  );
 
   test("an exit that a task left behind interrupts who runs then, and blames nobody", async () => {
     const flight = bench.fly([["leavesExit"], ["neverSettles"], ["noop"]]);
@@ -61,8 +66,8 @@ export function straying(bench: Bench): void {
     expect(endsOf(reports)).toEqual(["value", "interrupted", "unstarted"]);
   });
 
-  test("timers that do no harm are let be", async () => {
-    const reports = await bench.run(["leavesInterval"], ["add", 1, 1]);
+  test.each(["leavesInterval", "leavesServer", "setsExitCode"])("what does no harm (%s) is let be", async (name) => {
+    const reports = await bench.run([name], ["add", 1, 1]);
 
     expect(endsOf(reports)).toEqual(["value", "value"]);
   });
@@ -77,17 +82,15 @@ export function straying(bench: Bench): void {
     expect(["value", "crash", "unstarted"]).toContain(endsOf([report])[0]);
   });
 
-  test("a handler that breaks JSON harms no report", async () => {
+  test.each(["breaksJson", "breaksClocks", "breaksProcess"])("a handler that %s harms no report", async (name) => {
     const executor = bench.create();
     await executor.start();
-    const flight = new Flight(executor, [aCall(["breaksJson"]), aCall(["fails", "x"]), aCall(["add", 1, 1])]);
+    const flight = new Flight(executor, [aCall([name]), aCall(["fails", "x"]), aCall(["add", 1, 1])]);
 
     expect(endsOf(await flight.landed)).toEqual(["value", "error", "value"]);
     for (let round = 0; round < 8; round += 1) {
-      expect(endsOf(await new Flight(executor, [aCall(["fails", "x"]), aCall(["add", 1, 1])]).landed)).toEqual([
-        "error",
-        "value",
-      ]);
+      const calls = [aCall(["fails", "x"]), aCall(["addAtOnce", 1, 1]), aCall(["add", 1, 1])];
+      expect(endsOf(await new Flight(executor, calls).landed)).toEqual(["error", "value", "value"]);
     }
   });
 

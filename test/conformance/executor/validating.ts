@@ -60,7 +60,7 @@ export function validating(bench: Bench): void {
   });
 
   test("checking does not wait for a handler that waits", async () => {
-    const flights = Array.from({ length: bench.executor.slots }, () => bench.fly([["untilAborted"]]));
+    const flights = Array.from({ length: bench.atOnce }, () => bench.fly([["untilAborted"]]));
     await Promise.all(flights.map((flight) => flight.reaches(0)));
 
     expect(await validate("even", [2])).toEqual([[2]]);

@@ -1,0 +1,250 @@
+import { setImmediate } from "node:timers";
+import { splitPayloads } from "../task/codec.ts";
+import { toTaskError } from "../task/task-error.ts";
+import type { Payload } from "../task/task.ts";
+import { Attempt, currentAttempt, type AttemptHost } from "./attempt.ts";
+import { ReportWriter, unpackHeaders, type AttemptEnd, type TaskHeader } from "./frames.ts";
+import { checkInput } from "./input.ts";
+import { loadError, loadTasks, type Loaded, type LoadProblem } from "./loader.ts";
+import type { Slot } from "./slots.ts";
+import type {
+  BatchMessage,
+  FromWorker,
+  ToWorker,
+  ValidateAnswer,
+  ValidateMessage,
+  WorkerSettings,
+} from "./worker-protocol.ts";
+
+/** What the kinds of workers do in different ways. */
+export interface RunnerHost {
+  /** Batches wait for each other, even while a handler waits. */
+  readonly isSequential?: boolean;
+  tell(message: FromWorker, transfer?: ArrayBuffer[]): void;
+  slot(number: number): Slot;
+  /** Receives what was sent by now, without waiting for the event loop. */
+  receiveNow(): void;
+}
+
+// As they are now: handlers may replace them.
+const exit = process.exit.bind(process);
+const { now: wallClock } = Date;
+const stopwatch = performance.now.bind(performance);
+
+// Outcomes may wait this long for the tasks behind them.
+const longestUnflushedMs = 1;
+
+/** Runs batches, in a worker of whatever kind. A worker has one; it answers for every error that nobody catches. */
+export class Runner {
+  readonly host: RunnerHost;
+  readonly maxResultBytes: number;
+  readonly #modules: readonly string[];
+  #loading: Promise<Loaded> | undefined;
+  #loaded: Loaded | undefined;
+  /** The load that a task waits for. */
+  #firstLoad: Promise<Loaded> | undefined;
+  #last = Promise.resolve();
+  /** Batches in flight by number. One runs only while the handlers of the others wait. */
+  readonly #active = new Map<number, ActiveBatch>();
+  /** Something was thrown that no attempt will answer for by itself: what the worker holds may be half done. */
+  #isRetiring = false;
+  // Handlers by name whose last promise was settled as soon as the event loop's turn was over: waiting for those is
+  // short, and worth no message.
+  readonly #quick = new Set<string>();
+  #turn = 0;
+  #isTurnAwaited = false;
+
+  constructor({ modules, maxResultBytes }: WorkerSettings, host: RunnerHost) {
+    this.host = host;
+    this.maxResultBytes = maxResultBytes;
+    this.#modules = modules;
+    const blame = (thrown: unknown): void => this.#blame(thrown);
+    process.on("uncaughtException", blame);
+    process.on("unhandledRejection", blame);
+    process.on("exit", () => this.#exit());
+  }
+
+  receive(message: ToWorker): void {
+    switch (message.type) {
+      case "load":
+        return void this.#load();
+      case "batch":
+        return this.#take(message);
+      case "validate": {
+        const { work } = message;
+        return void this.validate(message).then((answer) => this.host.tell({ type: "done", work, answer }));
+      }
+      case "stop":
+        return this.#running(message)?.stop(message.reason);
+      case "abandon":
+        return this.#running(message)?.abandon();
+      case "settings":
+      case "revoke":
+    }
+  }
+
+  async validate({ name, args }: ValidateMessage): Promise<ValidateAnswer> {
+    const result = await this.#load();
+    if ("problem" in result) return { type: "error", error: toTaskError(loadError(result.problem)) };
+    const task = result.tasks.get(name);
+    return task === undefined ? { type: "unknown" } : checkInput(task, args, this.maxResultBytes);
+  }
+
+  /**
+   * Runs the tasks of a batch one after the other, until none is left or the rest is revoked. What becomes of them is
+   * told at the end, and before a task that may take long.
+   */
+  async runBatch(message: BatchMessage): Promise<void> {
+    const batch = new ActiveBatch(message, this);
+    const headers = unpackHeaders(message.headers);
+    const payloads = splitPayloads(message.args);
+    this.#active.set(message.batch, batch);
+    if (this.#isRetiring) batch.slot.revoke();
+    let now = batch.flushedAt;
+    for (;;) {
+      // Only one task waits for the modules: another could not be taken back when that one blocks the worker.
+      if (this.#loaded === undefined && this.#firstLoad !== undefined) await this.#firstLoad;
+      const index = batch.slot.take(headers.length);
+      if (index === -1) break;
+      if (now - batch.flushedAt > longestUnflushedMs) batch.flush();
+      batch.index = index;
+      const found = this.#loaded ?? (await this.#loadFor(batch));
+      const startedAt = wallClock();
+      const before = stopwatch();
+      batch.slot.begin(index, startedAt);
+      let end = this.#start(batch, found, headers[index] as TaskHeader, payloads[index] as Payload, startedAt);
+      if (end instanceof Promise) end = await this.#settled(batch, end, (headers[index] as TaskHeader).request.name);
+      now = stopwatch();
+      batch.attempt = undefined;
+      batch.slot.end();
+      batch.writer.add(index, startedAt, now - before, end);
+    }
+    batch.flush();
+    this.#active.delete(message.batch);
+  }
+
+  #take(message: BatchMessage): void {
+    const run = async (): Promise<void> => {
+      await this.runBatch(message);
+      this.host.tell({ type: "done", work: message.batch });
+    };
+    if (this.host.isSequential === true) this.#last = this.#last.then(run);
+    else void run();
+  }
+
+  #running({ batch, index }: { readonly batch: number; readonly index: number }): Attempt | undefined {
+    const active = this.#active.get(batch);
+    return active?.index === index ? active.attempt : undefined;
+  }
+
+  #load(): Promise<Loaded> {
+    const { host } = this;
+    return (this.#loading ??= loadTasks(this.#modules, (file) => host.tell({ type: "loading", file })).then(
+      (result) => {
+        this.#loaded = result;
+        host.tell(
+          "problem" in result ? { type: "notLoaded", ...result } : { type: "loaded", catalogue: result.catalogue },
+        );
+        return result;
+      },
+    ));
+  }
+
+  /** The task that comes first on a worker answers for what the modules do to the worker. */
+  #loadFor({ slot, index }: ActiveBatch): Promise<Loaded> {
+    slot.begin(index, wallClock());
+    slot.wait();
+    this.#firstLoad = this.#load();
+    return this.#firstLoad;
+  }
+
+  #start(batch: ActiveBatch, found: Loaded, header: TaskHeader, args: Payload, startedAt: number) {
+    if (batch.slot.isStopAsked(batch.index)) return { type: "stopped" } satisfies AttemptEnd;
+    if ("problem" in found) return this.#notLoaded(found.problem);
+    batch.attempt = new Attempt(header, found.tasks.get(header.request.name), startedAt, batch);
+    return batch.attempt.run(args);
+  }
+
+  /** The modules could be loaded elsewhere, so another worker may do better. */
+  #notLoaded(problem: LoadProblem): AttemptEnd {
+    const error = toTaskError(loadError(problem));
+    this.#retire({ type: "retiring", error });
+    return { type: "fault", fault: { reason: "error", isRetryable: true }, error };
+  }
+
+  async #settled(batch: ActiveBatch, end: Promise<AttemptEnd>, name: string): Promise<AttemptEnd> {
+    batch.slot.wait();
+    if (!this.#quick.has(name)) batch.flush();
+    const before = this.#turn;
+    if (!this.#isTurnAwaited) {
+      this.#isTurnAwaited = true;
+      setImmediate(() => {
+        this.#isTurnAwaited = false;
+        this.#turn += 1;
+        for (const other of this.#active.values()) other.flush();
+      });
+    }
+    const result = await end;
+    if (this.#turn === before) this.#quick.add(name);
+    else this.#quick.delete(name);
+    return result;
+  }
+
+  #retire(message: Extract<FromWorker, { type: "retiring" }>): void {
+    this.#isRetiring = true;
+    for (const { slot } of this.#active.values()) slot.revoke();
+    this.host.tell(message);
+  }
+
+  #blame(thrown: unknown): void {
+    const attempt = currentAttempt();
+    const error = toTaskError(thrown);
+    if (attempt === undefined && this.#active.size > 0) {
+      this.host.tell({ type: "dying", error });
+      exit(1);
+    }
+    if (attempt?.fail(thrown) === true) return this.#retire({ type: "retiring" });
+    const taskId = attempt?.header.id;
+    this.#retire({ type: "retiring", error, ...(taskId === undefined ? undefined : { taskId }) });
+  }
+
+  #exit(): void {
+    const guilty = currentAttempt();
+    for (const batch of this.#active.values()) {
+      batch.flush();
+      if (guilty !== undefined) batch.slot.blame(batch.attempt === guilty);
+    }
+  }
+}
+
+class ActiveBatch implements AttemptHost {
+  readonly slot: Slot;
+  readonly writer = new ReportWriter();
+  /** The place of the task that is running, or ran last. */
+  index = -1;
+  attempt: Attempt | undefined;
+  flushedAt = stopwatch();
+  readonly #number: number;
+  readonly #runner: Runner;
+
+  constructor({ batch, slot }: BatchMessage, runner: Runner) {
+    this.#number = batch;
+    this.#runner = runner;
+    this.slot = runner.host.slot(slot);
+  }
+
+  get maxResultBytes(): number {
+    return this.#runner.maxResultBytes;
+  }
+
+  poll(): void {
+    if (this.slot.isStopAsked(this.index)) this.#runner.host.receiveNow();
+  }
+
+  flush(): void {
+    this.flushedAt = stopwatch();
+    if (this.writer.isEmpty) return;
+    const frame = this.writer.take();
+    this.#runner.host.tell({ type: "reports", batch: this.#number, frame }, [frame.buffer]);
+  }
+}
