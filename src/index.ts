@@ -26,6 +26,9 @@ export {
   type TaskOptions,
   type TasksOf,
 } from "./task/definition.ts";
+export type { LogLevel, LogLine } from "./task/log-line.ts";
+export { use, type Middleware } from "./task/middleware.ts";
+export { defineResources } from "./task/resources.ts";
 export type { StandardSchemaV1 } from "./task/standard-schema.ts";
 export type { TaskEvent, TaskEventType } from "./task/event.ts";
 export type { TaskState } from "./task/state.ts";

@@ -189,6 +189,14 @@ export class TimeoutError extends OmniqError {
   }
 }
 
+/** An attempt was silent for longer than its task's `stallTimeout`, and was stopped. */
+export class StalledError extends OmniqError {
+  readonly code = "STALLED";
+  constructor(ms: number) {
+    super(`The attempt was silent for longer than its stallTimeout of ${ms} ms and was stopped.`);
+  }
+}
+
 /** Thrown inside a handler by `throwIfCancelled()`, and the reason of its `signal`. */
 export class CancelledError extends OmniqError {
   readonly code = "CANCELLED";
@@ -199,6 +207,15 @@ export class WorkerCrashError extends OmniqError {
   readonly code = "WORKER_CRASH";
   constructor(how: string, options?: ErrorOptions) {
     super(`The worker died while it ran this task: ${how}`, options);
+  }
+}
+
+/** The resources of a worker could not be set up: what was thrown is the `cause`. The worker is replaced. */
+export class ResourceSetupError extends OmniqError {
+  readonly code = "RESOURCE_SETUP";
+  constructor(cause: unknown) {
+    const why = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    super(`The resources of the worker could not be set up: ${why}`, { cause });
   }
 }
 

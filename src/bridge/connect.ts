@@ -40,6 +40,8 @@ export class Connection {
   readonly calls: SupervisorCalls;
   /** Told about tasks that were waited for. */
   onOutcomes: (outcomes: readonly ReceivedOutcome[]) => void = () => undefined;
+  /** Told about tasks that are followed. */
+  onProgress: (id: TaskId, progress: Payload) => void = () => undefined;
   /** Told once when the connection has ended, with the reason; after `close`, a ClosedError. */
   onEnd: (reason: Error) => void = () => undefined;
   readonly #worker: Worker;
@@ -106,6 +108,15 @@ export class Connection {
     this.#post({ type: "stopWaiting", ids });
   }
 
+  /** Asks to be told of the progress of a task; `onProgress` is called whenever there is some. */
+  follow(id: TaskId): void {
+    this.#post({ type: "follow", id });
+  }
+
+  stopFollowing(id: TaskId): void {
+    this.#post({ type: "stopFollowing", id });
+  }
+
   /** While something is awaited that may take any time, the supervisor must still be alive. */
   expectLife(isExpected: boolean): void {
     if (isExpected) this.#liveness.expect();
@@ -134,6 +145,9 @@ export class Connection {
         return;
       case "refused":
         this.#settle(message.call)?.reject(this.#explained(fromWireError(message.error)));
+        return;
+      case "progress":
+        this.onProgress(message.id, message.progress);
         return;
       case "outcomes": {
         const results = splitPayloads(message.results);

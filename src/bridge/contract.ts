@@ -7,6 +7,7 @@ import type {
   OnConflict,
   QueueRecord,
   QueueSettings,
+  TaskNotes,
   TaskPage,
   TaskQuery,
 } from "../storage/storage.ts";
@@ -46,6 +47,7 @@ export interface SupervisorCalls {
   get(ids: readonly TaskId[]): Promise<(StoredTask | undefined)[]>;
   list(query: TaskQuery): Promise<TaskPage>;
   result(id: TaskId): Promise<Payload | undefined>;
+  notes(id: TaskId): Promise<TaskNotes>;
   events(query: EventQuery): Promise<readonly TaskEvent[]>;
   counts(): Promise<Counts>;
   parked(): Promise<ReadonlyMap<string, number>>;
@@ -53,6 +55,7 @@ export interface SupervisorCalls {
   configureQueue(queue: string, patch: QueueSettings): Promise<QueueRecord>;
   cancel(ids: readonly TaskId[], reason: string, running: StopMode, graceMs: number): Promise<readonly boolean[]>;
   requeue(ids: readonly TaskId[]): Promise<readonly (TaskState | undefined)[]>;
+  move(ids: readonly TaskId[], queue: string): Promise<readonly (TaskState | undefined)[]>;
   delete(ids: readonly TaskId[], force: boolean): Promise<readonly boolean[]>;
   purge(query: Omit<TaskQuery, "limit" | "cursor">): Promise<number>;
   lease(
@@ -100,6 +103,8 @@ export type CallerMessage =
     }
   | { readonly type: "wait"; readonly ids: readonly TaskId[] }
   | { readonly type: "stopWaiting"; readonly ids: readonly TaskId[] }
+  | { readonly type: "follow"; readonly id: TaskId }
+  | { readonly type: "stopFollowing"; readonly id: TaskId }
   | { readonly type: "ping" };
 
 /** From the supervisor. */
@@ -108,6 +113,7 @@ export type SupervisorMessage =
   | { readonly type: "stored"; readonly call: number; readonly ids?: readonly (TaskId | undefined)[] }
   | { readonly type: "refused"; readonly call: number; readonly error: WireError }
   | { readonly type: "outcomes"; readonly outcomes: readonly WireOutcome[]; readonly results: PayloadBatch }
+  | { readonly type: "progress"; readonly id: TaskId; readonly progress: Payload }
   | { readonly type: "pong" }
   | { readonly type: "failed"; readonly error: WireError }
   | {

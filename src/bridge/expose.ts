@@ -3,7 +3,7 @@ import type { ActorRef, Refs } from "../actor/actor.ts";
 import { InvalidInputError, UnknownTaskError } from "../base/errors.ts";
 import type { Executor } from "../executor/executor.ts";
 import type { NewTask, Storage } from "../storage/storage.ts";
-import type { OutcomeSink, QueueMessage, SweeperMessage, TaskOutcome } from "../supervisor/protocol.ts";
+import type { OutcomeSink, ProgressSink, QueueMessage, SweeperMessage, TaskOutcome } from "../supervisor/protocol.ts";
 import { joinPayloads, splitPayloads } from "../task/codec.ts";
 import type { Payload, TaskId } from "../task/task.ts";
 import type {
@@ -39,6 +39,7 @@ export function supervisorCalls(parts: ExposeParts): SupervisorCalls {
     get: (ids) => storage.get(ids),
     list: (query) => storage.list(query),
     result: (id) => storage.result(id),
+    notes: (id) => storage.notes(id),
     events: (query) => storage.events(query),
     counts: () => storage.counts(),
     parked: () => storage.parked(),
@@ -48,6 +49,7 @@ export function supervisorCalls(parts: ExposeParts): SupervisorCalls {
     cancel: (ids, reason, running, graceMs) =>
       queue.ask((reply) => ({ type: "cancel", ids, reason, running, graceMs, reply }), unlimitedMs),
     requeue: (ids) => queue.ask((reply) => ({ type: "requeue", ids, reply }), answerWithinMs),
+    move: (ids, name) => queue.ask((reply) => ({ type: "move", ids, queue: name, reply }), answerWithinMs),
     delete: (ids, force) => queue.ask((reply) => ({ type: "delete", ids, force, reply }), answerWithinMs),
     purge: (query) => queue.ask((reply) => ({ type: "purge", query, reply }), unlimitedMs),
     lease: (queues, leaseMs, waitMs, ack, noResult) =>
@@ -84,6 +86,7 @@ export function servePort(port: MessagePort, parts: ExposeParts): void {
   const names = new Set(parts.ready.catalogue.map(({ name }) => name));
   const sink: OutcomeSink = { deliver: (outcomes) => sendOutcomes(port, outcomes) };
   const send = (message: SupervisorMessage): void => port.postMessage(message);
+  const progressSink: ProgressSink = { progressed: (id, progress) => send({ type: "progress", id, progress }) };
 
   const newTasks = (batch: TaskBatch): NewTask[] | Promise<NewTask[]> => {
     for (const { name } of batch.requests) if (!names.has(name)) throw new UnknownTaskError(name, undefined);
@@ -138,6 +141,10 @@ export function servePort(port: MessagePort, parts: ExposeParts): void {
         return;
       case "stopWaiting":
         queue.tell({ type: "stopWaiting", ids: message.ids, sink });
+        return;
+      case "follow":
+      case "stopFollowing":
+        queue.tell({ ...message, sink: progressSink });
         return;
       case "ping":
         // Answered where the thread begins.

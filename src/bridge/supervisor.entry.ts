@@ -6,10 +6,11 @@ import { EventLoopTurns } from "../actor/event-loop-turns.ts";
 import { createSystem } from "../actor/system.ts";
 import { systemClock } from "../base/clock.ts";
 import { ClosedError } from "../base/errors.ts";
+import { queueLimitsOf } from "../config/limits.ts";
 import type { StorageLocation, StorageLocations } from "../config/locations.ts";
-import type { ResolvedQueue } from "../config/open-options.ts";
-import type { Catalogue, Executor } from "../executor/executor.ts";
-import { threadExecutor } from "../executor/threads.ts";
+import type { ResolvedQueue } from "../config/queue-options.ts";
+import { limitsOfTask } from "../config/resolve.ts";
+import type { Catalogue } from "../executor/executor.ts";
 import { combinedStorage } from "../storage/combined.ts";
 import type { LmdbOptions } from "../storage/lmdb/environment.ts";
 import { lmdbEvents } from "../storage/lmdb/events.ts";
@@ -17,11 +18,12 @@ import { lmdbStorage } from "../storage/lmdb/lmdb.ts";
 import { lmdbResults } from "../storage/lmdb/results.ts";
 import { memoryEvents, memoryResults } from "../storage/memory-components.ts";
 import { memoryStorage } from "../storage/memory.ts";
-import type { Change, Opened, Storage } from "../storage/storage.ts";
+import type { Change, Limits, Opened, Storage } from "../storage/storage.ts";
 import type { DispatcherMessage, QueueMessage } from "../supervisor/protocol.ts";
 import { tree } from "../supervisor/tree.ts";
 import type { CallerMessage, SupervisorData, SupervisorMessage } from "./contract.ts";
 import { answering, servePort, supervisorCalls, type ExposeParts } from "./expose.ts";
+import { openExecutors, type OpenExecutors } from "./open-executors.ts";
 import { toWireError } from "./wire-error.ts";
 
 const { options, port, hasLogger } = workerData as SupervisorData;
@@ -75,34 +77,42 @@ const closeAll = (parts: readonly { close(): Promise<void> }[]): Promise<unknown
 
 async function open(): Promise<void> {
   const storage = storageFor(options.storage);
-  const executor = threadExecutor({
-    threads: options.threads,
+  // The modules come first: their limits hold from the moment the store is open.
+  const executors = await openExecutors(options.executors, {
     modules: options.tasks,
     maxResultBytes: options.maxPayloadBytes,
+    maxLogBytes: options.maxLogBytes,
     log: (message, error, fields) => log.warn({ ...fields, error }, message),
   });
-  const { events, retention, instanceId: owner } = options;
-  // Loading the modules and opening the store do not depend on each other; if either fails, both are undone.
-  const [loaded, opened] = await Promise.allSettled([
-    executor.start(),
-    storage.open({ owner, now: systemClock.now(), events, retention }),
-  ]);
+  const { events, retention, routing, instanceId: owner } = options;
   try {
-    if (loaded.status === "rejected") throw loaded.reason;
-    if (opened.status === "rejected") throw opened.reason;
-    await serve(storage, executor, loaded.value, opened.value);
+    const names = limitsByName(executors.catalogue);
+    const defaultExecutor = executors.byDefault;
+    const limits = { names, defaultExecutor, routing };
+    const opened = await storage.open({ owner, now: systemClock.now(), events, retention, ...limits });
+    await serve(storage, executors, opened);
   } catch (error) {
-    await closeAll([executor, storage]);
+    await closeAll([executors, storage]);
     throw error;
   }
 }
 
-async function serve(storage: Storage, executor: Executor, catalogue: Catalogue, opened: Opened): Promise<void> {
+function limitsByName(catalogue: Catalogue): Map<string, Limits> {
+  const names = new Map<string, Limits>();
+  for (const { name, options: definition } of catalogue) {
+    const limits = limitsOfTask(name, definition);
+    if (limits !== undefined) names.set(name, limits);
+  }
+  return names;
+}
+
+async function serve(storage: Storage, executors: OpenExecutors, opened: Opened): Promise<void> {
+  const { catalogue } = executors;
   if (options.queues.size > 0) await storage.commit([...options.queues].map(queueChange));
   const system = createSystem({ clock: systemClock, turns: new EventLoopTurns(), random: Math.random, log });
   const names = new Set(catalogue.map(({ name }) => name));
   const { epoch, interrupted } = opened;
-  const running = system.start(tree({ storage, epoch, executor, names, retention: options.retention }));
+  const running = system.start(tree({ storage, epoch, executors, names, retention: options.retention }));
   await running.started;
 
   const close = async (drainMs: number): Promise<void> => {
@@ -112,10 +122,10 @@ async function serve(storage: Storage, executor: Executor, catalogue: Catalogue,
       await queue.ask((reply) => ({ type: "stopClaiming", reply }), drainMs + 10_000);
       // Who does not finish in time is reported as interrupted when its worker ends, and settled like any other end.
       await dispatcher.ask((reply) => ({ type: "finish", reply }), drainMs + 1).catch(() => undefined);
-      await executor.close();
+      await executors.close();
       await running.drain();
     } finally {
-      await closeAll([executor, storage]);
+      await closeAll([executors, storage]);
       leaveSoon();
     }
   };
@@ -123,13 +133,13 @@ async function serve(storage: Storage, executor: Executor, catalogue: Catalogue,
   const parts: ExposeParts = {
     ref: running.ref,
     storage,
-    executor,
+    executor: executors.threads,
     ready: { epoch, catalogue, interrupted },
     close: (drainMs) => (closing ??= close(drainMs)),
   };
   void running.failed.then(async (cause) => {
     send({ type: "failed", error: toWireError(cause) });
-    await closeAll([executor, storage]);
+    await closeAll([executors, storage]);
     leaveSoon();
   });
   servePort(port, parts);
@@ -138,12 +148,11 @@ async function serve(storage: Storage, executor: Executor, catalogue: Catalogue,
 }
 
 /** What the options say of a queue; what they leave open stays as it was stored. */
-const queueChange = ([queue, { concurrency, maxSize, paused }]: readonly [string, ResolvedQueue]): Change => ({
+const queueChange = ([queue, { paused, ...limits }]: readonly [string, ResolvedQueue]): Change => ({
   type: "configureQueue",
   queue,
   patch: {
-    ...(concurrency === undefined ? {} : { concurrency }),
-    ...(maxSize === undefined ? {} : { maxSize }),
+    ...queueLimitsOf(limits, `options.queues.${queue}`),
     ...(paused === undefined ? {} : { isPaused: paused }),
   },
 });

@@ -4,6 +4,7 @@ import { readCall } from "../config/call-options.ts";
 import type { ReceivedOutcome } from "../bridge/connect.ts";
 import type { StopMode } from "../supervisor/protocol.ts";
 import { decode } from "../task/codec.ts";
+import type { LogLine } from "../task/log-line.ts";
 import type { TaskState } from "../task/state.ts";
 import { fromTaskError } from "../task/task-error.ts";
 import type { Payload, TaskId } from "../task/task.ts";
@@ -44,6 +45,8 @@ export interface HandleSource {
   result(id: TaskId): Promise<Payload | undefined>;
   get(id: TaskId): Promise<TaskRecord | undefined>;
   cancel(id: TaskId, options?: CancelOptions): Promise<boolean>;
+  progress(id: TaskId): AsyncGenerator<unknown, void, undefined>;
+  logs(id: TaskId): Promise<readonly LogLine[]>;
 }
 
 declare const resultType: unique symbol;
@@ -100,6 +103,22 @@ export class TaskHandle<out R = unknown> {
     const record = await this.record();
     if (record === undefined) throw new UnknownTaskIdError(this.id);
     return record.state;
+  }
+
+  /**
+   * How far it has come: what its handler told with `currentTask().progress()`, the newest first and then whatever
+   * comes, until the task ends. Of what comes faster than it is read, the last counts. `progress(done, total)` gives
+   * `{ done, total }`.
+   *
+   * @throws UnknownTaskIdError.
+   */
+  progress(): AsyncGenerator<unknown, void, undefined> {
+    return this.#source.progress(this.id);
+  }
+
+  /** What its attempts have logged, oldest first. A running one is up to 0.2 s ahead of that. */
+  logs(): Promise<readonly LogLine[]> {
+    return this.#source.logs(this.id);
   }
 
   /** Whether it is cancelled; `false` when it had ended, or finished before it noticed. */

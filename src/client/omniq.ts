@@ -8,7 +8,8 @@ import { resolveOpenOptions, type ResolvedOptions } from "../config/resolve.ts";
 import type { CatalogueEntry } from "../executor/executor.ts";
 import type { DrainReport } from "../supervisor/protocol.ts";
 import type { Args, HandlerOf, Result, TaskDefinition, TaskOptions, TasksOf } from "../task/definition.ts";
-import { isTerminal } from "../task/state.ts";
+import type { LogLine } from "../task/log-line.ts";
+import { isTerminal, isWaiting } from "../task/state.ts";
 import type { TaskId } from "../task/task.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Events } from "./events.ts";
@@ -16,6 +17,7 @@ import { queryOf, type Filter } from "./filter.ts";
 import { TaskHandle, type CancelOptions, type HandleSource, type Outcome, type WaitOptions } from "./handle.ts";
 import { mapTasks, type MapItem, type MapOptions } from "./map.ts";
 import { Outcomes } from "./outcomes.ts";
+import { ProgressFeed } from "./progress.ts";
 import { Queues } from "./queues.ts";
 import { recordOf, type TaskRecord } from "./record.ts";
 import { closeOnSignals } from "./signals.ts";
@@ -53,6 +55,7 @@ export class Omniq<M = any> {
   readonly #connection: Connection;
   readonly #outcomes: Outcomes;
   readonly #submission: Submission;
+  readonly #progress: ProgressFeed;
   readonly #handleSource: HandleSource;
   readonly #stopListening: () => void;
   #closing: Promise<void> | undefined;
@@ -67,12 +70,15 @@ export class Omniq<M = any> {
   private constructor(connection: Connection, catalogue: readonly CatalogueEntry[], options: ResolvedOptions) {
     this.#connection = connection;
     this.#outcomes = new Outcomes(connection);
+    this.#progress = new ProgressFeed(connection, this.#outcomes);
     this.#submission = new Submission(connection, catalogue, options);
     this.#handleSource = {
       outcome: (id, isWatched) => this.#outcomes.next(id, isWatched),
       result: (id) => connection.calls.result(id),
       get: (id) => this.get(id),
       cancel: (id, cancel) => this.cancel(id, cancel),
+      progress: (id) => this.progress(id),
+      logs: (id) => this.logs(id),
     };
     const { calls } = connection;
     this.queues = new Queues({ calls, maxPayloadBytes: options.maxPayloadBytes, noResult: this.#submission.noResult });
@@ -203,6 +209,17 @@ export class Omniq<M = any> {
     return sum;
   }
 
+  /** How far the task has come, until it ends: as `TaskHandle.progress`. */
+  progress(id: TaskId): AsyncGenerator<unknown, void, undefined> {
+    return this.#progress.follow(checkName("id", id));
+  }
+
+  /** What attempts of the task have logged, oldest first: as `TaskHandle.logs`. */
+  async logs(id: TaskId): Promise<readonly LogLine[]> {
+    const { lines } = await this.#connection.calls.notes(checkName("id", id));
+    return lines;
+  }
+
   /** How the task ended. @throws WaitTimeoutError, UnknownTaskIdError. */
   wait(id: TaskId, options?: WaitOptions): Promise<Outcome> {
     return new TaskHandle(checkName("id", id), this.#handleSource).wait(options);
@@ -229,6 +246,17 @@ export class Omniq<M = any> {
   async requeue(id: TaskId): Promise<boolean> {
     const [found] = await this.#connection.calls.requeue([checkName("id", id)]);
     return found !== undefined && found !== "completed" && isTerminal(found);
+  }
+
+  /**
+   * Puts a task that has not started, or waits for a retry, into another queue, with its priority and age. `false` when it
+   * is in another state, or unknown.
+   *
+   * @throws DuplicateTaskError when its dedupe key is taken there, QueueFullError: it stays where it is.
+   */
+  async move(id: TaskId, queue: string): Promise<boolean> {
+    const [found] = await this.#connection.calls.move([checkName("id", id)], checkName("queue", queue));
+    return found !== undefined && isWaiting(found);
   }
 
   /** Forgets a task. Whether it was there. @throws TaskBusyError when it is running, unless `force`. */

@@ -2,9 +2,11 @@ import type { Duration } from "../base/duration.ts";
 import { checkName } from "../base/names.ts";
 import { readCall } from "../config/call-options.ts";
 import type { SupervisorCalls } from "../bridge/contract.ts";
-import type { StateCounts } from "../storage/storage.ts";
+import { queueLimitsOf } from "../config/limits.ts";
+import type { Counts, QueueRecord, StateCounts } from "../storage/storage.ts";
 import type { LeasedTask } from "../supervisor/protocol.ts";
 import { encode } from "../task/codec.ts";
+import type { ConcurrencyOptions, RateLimitOptions } from "../task/definition.ts";
 import { toTaskError } from "../task/task-error.ts";
 import type { Payload } from "../task/task.ts";
 import { queryOf, type Filter } from "./filter.ts";
@@ -13,16 +15,28 @@ import { recordOf, type TaskRecord } from "./record.ts";
 /** Limits of a queue; `null` takes one away. They are stored. */
 export interface QueueLimits {
   /** The most tasks of it that run at the same time. */
-  readonly concurrency?: number | null | undefined;
+  readonly concurrency?: number | ConcurrencyOptions | null | undefined;
+  /** How many tasks of it may start. */
+  readonly rateLimit?: RateLimitOptions | null | undefined;
   /** The most unfinished tasks it may hold. */
   readonly maxSize?: number | null | undefined;
+  /** Its share with routing `"weighted"`, 1 to 1000. Default 1. */
+  readonly weight?: number | null | undefined;
+  /** With `"aging"`, the priority of a task rises by one with every `agingStep` that it waits. Default `"fifo"`. */
+  readonly priorityPolicy?: "fifo" | "aging" | undefined;
+  /** Default 1 min. */
+  readonly agingStep?: Duration | undefined;
 }
 
 export interface QueueStats {
   readonly name: string;
   readonly paused: boolean;
-  readonly concurrency?: number;
+  readonly concurrency?: number | ConcurrencyOptions;
+  readonly rateLimit?: RateLimitOptions;
   readonly maxSize?: number;
+  readonly weight?: number;
+  /** Milliseconds; left out where priorities do not age. */
+  readonly agingStep?: number;
   /** Tasks by state; states without tasks are left out. */
   readonly states: StateCounts;
 }
@@ -61,14 +75,7 @@ export class Queues {
   async list(): Promise<QueueStats[]> {
     const { calls } = this.#source;
     const [queues, counts] = await Promise.all([calls.queues(), calls.counts()]);
-    return queues
-      .map(({ name, isPaused, ...limits }) => ({
-        name,
-        paused: isPaused,
-        ...limits,
-        states: counts.queues.get(name) ?? {},
-      }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    return queues.map((record) => statsOf(record, counts)).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 }
 
@@ -93,7 +100,8 @@ export class Queue {
 
   /** Changes the limits that are given. @throws InvalidArgumentError. */
   async configure(limits: QueueLimits): Promise<void> {
-    await this.#source.calls.configureQueue(this.name, readCall("limits", limits, "limits"));
+    const given = readCall("limits", limits, "limits");
+    await this.#source.calls.configureQueue(this.name, queueLimitsOf(given, "limits"));
   }
 
   /** Deletes its tasks that match and do not run. Resolves with how many. */
@@ -105,8 +113,7 @@ export class Queue {
   async stats(): Promise<QueueStats> {
     const all = await this.#source.calls.queues();
     const counts = await this.#source.calls.counts();
-    const { isPaused = false, ...record } = all.find(({ name }) => name === this.name) ?? { name: this.name };
-    return { ...record, paused: isPaused, states: counts.queues.get(this.name) ?? {} };
+    return statsOf(all.find(({ name }) => name === this.name) ?? { name: this.name, isPaused: false }, counts);
   }
 
   /**
@@ -119,6 +126,25 @@ export class Queue {
     const leased = await calls.lease([this.name], leaseMs, waitMs, ack, noResult);
     return leased === undefined ? undefined : new Lease(leased, this.#source);
   }
+}
+
+/** A queue as its owner reads it: limits as they could be given. */
+function statsOf(
+  { name, isPaused, maxSize, weight, agingStepMs, ...limits }: QueueRecord,
+  { queues }: Counts,
+): QueueStats {
+  const { concurrency: max, concurrencyPerKey: perKey, rateLimit } = limits;
+  const concurrency = perKey === undefined ? max : { ...(max === undefined ? {} : { max }), perKey };
+  return {
+    name,
+    paused: isPaused,
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(rateLimit === undefined ? {} : { rateLimit: { max: rateLimit.max, per: rateLimit.perMs } }),
+    ...(maxSize === undefined ? {} : { maxSize }),
+    ...(weight === undefined ? {} : { weight }),
+    ...(agingStepMs === undefined ? {} : { agingStep: agingStepMs }),
+    states: queues.get(name) ?? {},
+  };
 }
 
 /** A task that was taken by hand. Each method tells whether the lease was still held. */

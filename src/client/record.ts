@@ -36,6 +36,8 @@ export interface TaskRecord {
   readonly workerId?: string;
   readonly timeoutMs?: number;
   readonly dedupeKey?: string;
+  readonly orderingKey?: string;
+  readonly concurrencyKey?: string;
   /** Why it failed or was cancelled. */
   readonly reason?: string;
   /** Attempts that failed, oldest first; at most the newest 20. */
@@ -77,6 +79,8 @@ export function recordOf({ id, request, life, args }: StoredTask): TaskRecord {
     ...given("workerId", life.workerId),
     ...given("timeoutMs", request.timeoutMs),
     ...given("dedupeKey", request.dedupeKey),
+    ...given("orderingKey", request.orderingKey),
+    ...given("concurrencyKey", request.concurrencyKey),
     ...given("reason", life.reason),
     errors: life.failed,
     parked: life.parked === true,

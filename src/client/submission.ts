@@ -13,7 +13,7 @@ import {
 import type { CatalogueEntry } from "../executor/executor.ts";
 import { encode, encodePooled } from "../task/codec.ts";
 import { definitionOf } from "../task/definition.ts";
-import type { Payload, TaskId } from "../task/task.ts";
+import type { Payload, TaskId, TaskRequest } from "../task/task.ts";
 
 /** More tasks than this are stored in parts, which appear together. */
 const largestTransaction = 5_000;
@@ -31,6 +31,10 @@ export interface Submitted {
 
 const flushed = Promise.resolve();
 
+/** Tasks with keys meet others when they are stored, so they are not prepared out of sight. */
+const hasKey = ({ dedupeKey, orderingKey, concurrencyKey }: TaskRequest): boolean =>
+  dedupeKey !== undefined || orderingKey !== undefined || concurrencyKey !== undefined;
+
 /** Turns calls into tasks on their way to the supervisor. Everything is checked before anything is sent. */
 export class Submission {
   readonly #connection: Connection;
@@ -43,7 +47,7 @@ export class Submission {
     this.#limits = { maxBytes: options.maxPayloadBytes };
     this.#durability = options.durability;
     this.#defaults = new Map(
-      catalogue.map(({ name, options: definition }) => [name, prepareTaskDefaults(name, definition, options.queues)]),
+      catalogue.map(({ name, options: definition }) => [name, prepareTaskDefaults(name, definition, options)]),
     );
   }
 
@@ -77,7 +81,7 @@ export class Submission {
     if (resolved.id !== undefined)
       throw new InvalidArgumentError("options.id", "is one id for many tasks. Enqueue them one by one.");
     if (!Array.isArray(argsList)) throw new InvalidArgumentError("argsList", "is not an array of argument lists.");
-    const isStaged = argsList.length > largestTransaction && resolved.request.dedupeKey === undefined;
+    const isStaged = argsList.length > largestTransaction && !hasKey(resolved.request);
     if (isStaged) return { ids: await this.#staged(argsList, resolved), flushed };
     const payloads = argsList.map((args: unknown, index) => this.#encode(args, `args[${index}]`));
     const ids = newIds(payloads.length);

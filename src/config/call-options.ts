@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from "../base/errors.ts";
 import { taskEventTypes } from "../task/event.ts";
 import { taskStates } from "../task/state.ts";
+import { agingStep, concurrency, priorityPolicy, rateLimit, weight } from "./limits.ts";
 import {
   boolean,
   duration,
@@ -36,9 +37,13 @@ const names: Reader<readonly string[]> = (value, path) => {
   throw new InvalidArgumentError(path, `${show(value)} is not a list of names.`);
 };
 
-/** A whole number, or `null` for no limit. */
-const limit: Reader<number | null> = (value, path) =>
-  value === null ? null : integer(1, Number.MAX_SAFE_INTEGER)(value, path);
+/** `null` takes a limit away. */
+const orNone =
+  <T>(reader: Reader<T>): Reader<T | null> =>
+  (value, path) =>
+    value === null ? null : reader(value, path);
+
+const size = integer(1, Number.MAX_SAFE_INTEGER);
 
 const signal: Reader<AbortSignal> = (value, path) => {
   if (value instanceof AbortSignal) return value;
@@ -82,7 +87,14 @@ export const callOptions = {
   close: { drain: read(duration(0)) },
   dequeue: { waitMs: read(duration(0)), leaseMs: read(duration(1)), ack: read(oneOf("manual", "auto")) },
   nack: { delay: read(duration(0)) },
-  limits: { concurrency: read(limit), maxSize: read(limit) },
+  limits: {
+    concurrency: read(orNone(concurrency)),
+    rateLimit: read(orNone(rateLimit)),
+    maxSize: read(orNone(size)),
+    weight: read(orNone(weight)),
+    priorityPolicy: read(priorityPolicy),
+    agingStep: read(agingStep),
+  },
   map: {
     concurrency: read(integer(1, Number.MAX_SAFE_INTEGER)),
     ordered: read(boolean),

@@ -1,11 +1,11 @@
 import { availableParallelism, hostname } from "node:os";
 import type { Duration } from "../base/duration.ts";
 import { InvalidArgumentError } from "../base/errors.ts";
+import type { ExecutorName } from "../task/definition.ts";
 import type { EventLevel } from "../task/event.ts";
 import { readStorage, readTasks } from "./locations.ts";
+import { queueOptions, readQueue, type QueueOptions, type ResolvedQueue } from "./queue-options.ts";
 import { asObject, boolean, duration, group, integer, name, oneOf, show, type Reader, type Table } from "./read.ts";
-import { readChoices, type TaskChoices } from "./task-choices.ts";
-import { queueDefaultOptions, type QueueDefaults } from "./task-options.ts";
 
 /** What `Omniq.open` takes. Lengths of time are milliseconds, or text such as `"30s"`. */
 export interface OpenOptions {
@@ -16,9 +16,11 @@ export interface OpenOptions {
   /** How many handlers run at the same time. */
   readonly executors?: ExecutorOptions | undefined;
   /** Where tasks run that do not say. Default `"thread"`. */
-  readonly executor?: "thread" | undefined;
+  readonly executor?: ExecutorName | undefined;
   /** Limits and defaults of queues, by name. Queues need not be listed to be used. */
   readonly queues?: Readonly<Record<string, QueueOptions>> | undefined;
+  /** Which queue workers take from next. Default `"priority"`: the most important task of all. */
+  readonly routing?: "priority" | "strict" | "round-robin" | "weighted" | undefined;
   /** When a call is acknowledged. Default `"sync"`: when it is on disk. */
   readonly durability?: "sync" | "relaxed" | undefined;
   /** How long things are kept after they ended. */
@@ -37,6 +39,8 @@ export interface OpenOptions {
   readonly handleSignals?: boolean | undefined;
   /** The largest arguments, and the largest result, of a task in bytes. Default 1,000,000. */
   readonly maxPayloadBytes?: number | undefined;
+  /** How much one attempt may log, in bytes. Default 65,536. */
+  readonly maxLogBytes?: number | undefined;
   /** Space on the disk, in bytes, that is left alone. Default 1,000,000. */
   readonly reserveBytes?: number | undefined;
 }
@@ -56,21 +60,17 @@ export interface StorageNames {
 export interface ExecutorOptions {
   /** Default: as many as the machine has cores. */
   readonly threads?: number | undefined;
-  /** Not in this version. */
-  readonly processes?: 0 | undefined;
-  /** Not in this version. */
-  readonly async?: 0 | undefined;
+  /** Child processes, one task at a time in each. Default 0. */
+  readonly processes?: number | undefined;
+  /** Many tasks at a time on the event loop of one thread. Default: none. */
+  readonly async?: AsyncOptions | undefined;
+  /** Environment variables that child processes see beside the usual ones (`PATH`, `HOME`, `LANG`, `TZ` …). */
+  readonly environment?: readonly string[] | undefined;
 }
 
-export interface QueueOptions {
-  /** The most tasks of the queue that run at the same time. */
+export interface AsyncOptions {
+  /** How many of its tasks run at the same time. Default 100. */
   readonly concurrency?: number | undefined;
-  /** The most unfinished tasks it may hold. */
-  readonly maxSize?: number | undefined;
-  /** Whether its tasks wait. Default: as it was when the store was last open. */
-  readonly paused?: boolean | undefined;
-  /** Options of its tasks, where neither the call nor the definition says otherwise. */
-  readonly defaults?: QueueDefaults | undefined;
 }
 
 export interface RetentionOptions {
@@ -90,20 +90,19 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** A queue as it is configured at open. */
-export interface ResolvedQueue {
-  readonly concurrency?: number;
-  readonly maxSize?: number;
-  readonly paused?: boolean;
-  readonly defaults: TaskChoices;
-}
+const variables: Reader<readonly string[]> = (value, path) => {
+  if (!Array.isArray(value)) throw new InvalidArgumentError(path, `${show(value)} is not a list of names.`);
+  return value.map((variable: unknown, index) => name(variable, `${path}[${index}]`));
+};
 
-const none =
-  (what: string): Reader<0> =>
-  (value, path) => {
-    if (value === 0) return 0;
-    throw new InvalidArgumentError(path, `${what} are not in this version. Leave it out: handlers run in threads.`);
-  };
+export const asyncOptions = {
+  concurrency: {
+    type: "number",
+    default: 100,
+    description: "How many of its tasks run at the same time, 1 to 10,000.",
+    read: integer(1, 10_000),
+  },
+} satisfies Table<AsyncOptions>;
 
 export const executorOptions = {
   threads: {
@@ -113,40 +112,27 @@ export const executorOptions = {
     description: "How many worker threads run handlers, 0 to 256. With 0, tasks are only taken by hand (`dequeue`).",
     read: integer(0, 256),
   },
-  processes: { type: "0", default: 0, description: "Not in this version.", read: none("Processes") },
-  async: { type: "0", default: 0, description: "Not in this version.", read: none("Async executors") },
+  processes: {
+    type: "number",
+    default: 0,
+    description: "How many child processes run handlers, 0 to 256; one task at a time in each.",
+    read: integer(0, 256),
+  },
+  async: {
+    type: "{ concurrency? }",
+    defaultText: "none",
+    description: "Many tasks at a time as promises on the event loop of one thread.",
+    read: group(asyncOptions),
+    fields: asyncOptions,
+  },
+  environment: {
+    type: "string[]",
+    default: [],
+    description:
+      "Environment variables that child processes see beside the usual ones (`PATH`, `HOME`, `LANG`, `TZ` …).",
+    read: variables,
+  },
 } satisfies Table<ExecutorOptions>;
-
-const wholeSize = integer(1, Number.MAX_SAFE_INTEGER);
-
-export const queueOptions = {
-  concurrency: {
-    type: "number",
-    defaultText: "no limit",
-    description: "The most tasks of the queue that run at the same time.",
-    read: wholeSize,
-  },
-  maxSize: {
-    type: "number",
-    defaultText: "no limit",
-    description: "The most unfinished tasks it may hold; `onFull` says what becomes of more.",
-    read: wholeSize,
-  },
-  paused: {
-    type: "boolean",
-    defaultText: "as it was stored",
-    description: "Whether its tasks wait.",
-    read: boolean,
-  },
-  defaults: {
-    type: "QueueDefaults",
-    default: {},
-    description: "Options of its tasks, where neither the call nor the definition says otherwise.",
-    read: (value: unknown, path: string): TaskChoices => readChoices(queueDefaultOptions, value, path),
-  },
-} satisfies Table<QueueOptions>;
-
-const readQueue = group(queueOptions);
 
 const queues: Reader<ReadonlyMap<string, ResolvedQueue>> = (value, path) =>
   new Map(
@@ -198,10 +184,10 @@ export const openOptions = {
     fields: executorOptions,
   },
   executor: {
-    type: '"thread"',
+    type: '"thread" | "process" | "async"',
     default: "thread",
-    description: "Where tasks run that do not say.",
-    read: oneOf("thread"),
+    description: "Where tasks run that do not say. It must be open.",
+    read: oneOf("thread", "process", "async"),
   },
   queues: {
     type: "{ [name]: QueueOptions }",
@@ -209,6 +195,13 @@ export const openOptions = {
     description: "Limits and defaults of queues, by name. A queue need not be listed to be used.",
     read: queues,
     fields: queueOptions,
+  },
+  routing: {
+    type: '"priority" | "strict" | "round-robin" | "weighted"',
+    default: "priority",
+    description:
+      "Which queue workers take from next: that of the most important task; the first of `queues`, in the order given, that has any; each in turn; or as often as their weights say.",
+    read: oneOf("priority", "strict", "round-robin", "weighted"),
   },
   durability: {
     type: '"sync" | "relaxed"',
@@ -267,6 +260,13 @@ export const openOptions = {
     default: 1_000_000,
     description: "The largest arguments, and the largest result, of a task, 1,000 to 64,000,000.",
     read: integer(1_000, 64_000_000),
+  },
+  maxLogBytes: {
+    type: "number",
+    unit: "bytes",
+    default: 65_536,
+    description: "How much one attempt may log: its messages and fields, 1,000 to 16,000,000. What is more is dropped.",
+    read: integer(1_000, 16_000_000),
   },
   reserveBytes: {
     type: "number",

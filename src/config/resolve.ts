@@ -1,22 +1,37 @@
 import type { EpochMs } from "../base/clock.ts";
 import { InvalidArgumentError } from "../base/errors.ts";
-import type { Retention } from "../storage/storage.ts";
+import type { Routing } from "../storage/routing.ts";
+import type { Limits, Retention } from "../storage/storage.ts";
 import type { EventLevel } from "../task/event.ts";
+import type { ExecutorName } from "../task/definition.ts";
 import { defaultBackoff } from "../task/retry.ts";
 import type { TaskRequest } from "../task/task.ts";
+import { limitsOf } from "./limits.ts";
 import type { StorageLocations } from "./locations.ts";
-import { openOptions, type Logger, type ResolvedQueue } from "./open-options.ts";
-import { readComplete } from "./read.ts";
+import { openOptions, type executorOptions, type Logger } from "./open-options.ts";
+import type { ResolvedQueue } from "./queue-options.ts";
+import { readComplete, readGiven, type Complete } from "./read.ts";
 import { readChoices, type TaskChoices } from "./task-choices.ts";
 import { definitionOptions, taskOptions } from "./task-options.ts";
+
+/** Where handlers run. Threads are always open: they load the modules. */
+export interface ResolvedExecutors {
+  readonly threads: number;
+  readonly processes: number;
+  /** How many promises at a time; 0 for none. */
+  readonly promises: number;
+  readonly environment: readonly string[];
+  readonly byDefault: ExecutorName;
+}
 
 /** The options of `open`, checked, with defaults filled in. Plain data but for the logger. */
 export interface ResolvedOptions {
   /** `file:` URLs. */
   readonly tasks: readonly string[];
   readonly storage: StorageLocations;
-  readonly threads: number;
+  readonly executors: ResolvedExecutors;
   readonly queues: ReadonlyMap<string, ResolvedQueue>;
+  readonly routing: Routing;
   readonly durability: "sync" | "relaxed";
   readonly retention: Retention;
   readonly events: EventLevel;
@@ -25,6 +40,7 @@ export interface ResolvedOptions {
   readonly preflight: "auto" | "always" | "off";
   readonly handleSignals: boolean;
   readonly maxPayloadBytes: number;
+  readonly maxLogBytes: number;
   readonly reserveBytes: number;
 }
 
@@ -37,9 +53,10 @@ export function resolveOpenOptions(options: unknown): ResolvedOptions {
   const {
     tasks,
     executors,
-    executor: _executor,
+    executor,
     whenOwned: _whenOwned,
     retention,
+    routing,
     ...same
   } = readComplete(openOptions, options, "options");
   if (tasks === undefined) {
@@ -48,9 +65,29 @@ export function resolveOpenOptions(options: unknown): ResolvedOptions {
   return {
     ...same,
     tasks,
-    threads: executors.threads,
+    executors: resolveExecutors(executors, executor),
+    routing: routing === "strict" ? { type: routing, queues: [...same.queues.keys()] } : { type: routing },
     retention: { completedMs: retention.completed, failedMs: retention.failed, eventsMs: retention.events },
   };
+}
+
+function resolveExecutors(
+  { threads, processes, async: promises, environment }: Complete<typeof executorOptions>,
+  byDefault: ExecutorName,
+): ResolvedExecutors {
+  const resolved = { threads, processes, promises: promises?.concurrency ?? 0, environment, byDefault };
+  checkOpen(resolved, byDefault, "options.executor");
+  return resolved;
+}
+
+/** @throws InvalidArgumentError for an executor that is not open. */
+function checkOpen({ processes, promises }: ResolvedExecutors, executor: ExecutorName, path: string): void {
+  if (executor === "thread" || (executor === "process" ? processes : promises) > 0) return;
+  const example = executor === "process" ? "{ processes: 2 }" : "{ async: { concurrency: 100 } }";
+  throw new InvalidArgumentError(
+    path,
+    `is "${executor}", which is not open. Give open() the option executors: ${example}.`,
+  );
 }
 
 /** What applies to tasks of one name before a call says something: checked once, so that calls need not. */
@@ -58,12 +95,25 @@ export interface TaskDefaults {
   readonly name: string;
   readonly definition: TaskChoices;
   readonly queues: QueueDefaultsByName;
+  readonly executors: ResolvedExecutors;
   /** The definition's choices over those of the queue it names, and over the built-in defaults. */
   readonly base: BaseChoices;
 }
 
 /** `ResolvedOptions.queues`. */
 type QueueDefaultsByName = ReadonlyMap<string, { readonly defaults: TaskChoices }>;
+
+/**
+ * The limits that the task `name` was defined with; `undefined` when it has none.
+ *
+ * @param definition as given to defineTask(); functions may have been left out.
+ * @throws InvalidArgumentError, UnknownOptionError.
+ */
+export function limitsOfTask(name: string, definition: unknown): Limits | undefined {
+  const given = readGiven(definitionOptions, definition ?? {}, `options of task "${name}"`);
+  const limits = Object.entries(limitsOf(given)).filter(([, limit]) => limit !== null);
+  return limits.length === 0 ? undefined : Object.fromEntries(limits);
+}
 
 /** A new task: everything but its arguments and, unless the caller chose one, its id. */
 export interface ResolvedTaskOptions extends Pick<TaskChoices, "id" | "onConflict" | "onFull" | "durability"> {
@@ -76,9 +126,13 @@ export interface ResolvedTaskOptions extends Pick<TaskChoices, "id" | "onConflic
  * @param definition as given to defineTask(); functions may have been left out.
  * @throws InvalidArgumentError, UnknownOptionError.
  */
-export function prepareTaskDefaults(name: string, definition: unknown, queues: QueueDefaultsByName): TaskDefaults {
+export function prepareTaskDefaults(
+  name: string,
+  definition: unknown,
+  { queues, executors }: Pick<ResolvedOptions, "queues" | "executors">,
+): TaskDefaults {
   const own = definition === undefined ? {} : readChoices(definitionOptions, definition, `options of task "${name}"`);
-  return { name, definition: own, queues, base: overQueue(own, own.queue ?? builtIn.queue, queues) };
+  return { name, definition: own, queues, executors, base: overQueue(own, own.queue ?? builtIn.queue, queues) };
 }
 
 /**
@@ -96,6 +150,8 @@ export function resolveTaskOptions(
   const call = options === undefined ? noChoices : readChoices(taskOptions, options, path);
   const { name, definition, queues } = defaults;
   const base = call.queue === undefined ? defaults.base : overQueue(definition, call.queue, queues);
+  const executor = call.executor ?? base.executor;
+  if (executor !== undefined) checkOpen(defaults.executors, executor, `${path}.executor`);
   const resolved: Mutable<ResolvedTaskOptions> = { request: requestOf(name, call, base, now) };
   const onConflict = call.onConflict ?? base.onConflict;
   const onFull = call.onFull ?? base.onFull;
@@ -149,13 +205,21 @@ function requestOf(name: string, call: TaskChoices, base: BaseChoices, now: Epoc
 function addLimits(request: Mutable<TaskRequest>, call: TaskChoices, base: TaskChoices): void {
   const ttl = call.ttl ?? base.ttl;
   const timeout = call.timeout ?? base.timeout;
+  const stallTimeout = call.stallTimeout ?? base.stallTimeout;
   const maxInterruptions = call.maxInterruptions ?? base.maxInterruptions;
   const resultTtl = call.resultTtl ?? base.resultTtl;
   if (ttl !== undefined) request.expiresAt = request.createdAt + ttl;
   if (timeout !== undefined) request.timeoutMs = timeout;
+  if (stallTimeout !== undefined) request.stallTimeoutMs = stallTimeout;
   if (maxInterruptions !== undefined) request.maxInterruptions = maxInterruptions;
   if (resultTtl !== undefined) request.resultTtlMs = resultTtl;
   if (call.dedupeKey !== undefined) request.dedupeKey = call.dedupeKey;
+  const executor = call.executor ?? base.executor;
+  if (executor !== undefined) request.executor = executor;
+  const orderingKey = call.orderingKey ?? base.orderingKey;
+  const concurrencyKey = call.concurrencyKey ?? base.concurrencyKey;
+  if (orderingKey !== undefined) request.orderingKey = orderingKey;
+  if (concurrencyKey !== undefined) request.concurrencyKey = concurrencyKey;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

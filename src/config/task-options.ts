@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from "../base/errors.ts";
 import type { BackoffOptions, CommonOptions, DefineOptions, TaskOptions } from "../task/definition.ts";
 import { defaultBackoff, type Backoff } from "../task/retry.ts";
+import { concurrency, rateLimit } from "./limits.ts";
 import { metadata } from "./metadata.ts";
 import { asObject, duration, integer, moment, name, number, oneOf, readGiven, show } from "./read.ts";
 import type { Reader, Table } from "./read.ts";
@@ -130,6 +131,14 @@ export const queueDefaultOptions = {
     description: "The longest that one attempt may take. More than 0.",
     read: duration(1),
   },
+  stallTimeout: {
+    type: "Duration",
+    unit: "ms",
+    defaultText: "no limit",
+    description:
+      "The longest that one attempt may be silent: without `heartbeat`, `progress` or `log`. It is stopped as one that takes too long. At least 200.",
+    read: duration(200),
+  },
   maxRetries: {
     type: "number",
     default: 0,
@@ -176,10 +185,10 @@ export const queueDefaultOptions = {
     read: metadata,
   },
   executor: {
-    type: '"thread"',
-    default: "thread",
-    description: "Where the handler runs.",
-    read: oneOf("thread"),
+    type: '"thread" | "process" | "async"',
+    defaultText: "the runtime's `executor`",
+    description: "Where the handler runs: in a worker thread, a child process, or on an event loop with many others.",
+    read: oneOf("thread", "process", "async"),
   },
   onConflict: {
     type: '"error" | "skip" | "return" | "replace"',
@@ -193,6 +202,16 @@ export const queueDefaultOptions = {
     default: "error",
     description: "What to do when the queue holds `maxSize` tasks: reject with QueueFullError, or wait for room.",
     read: oneOf("error", "wait"),
+  },
+  orderingKey: {
+    type: "string",
+    description: "Tasks of a queue with this key run one after the other, in the order they were enqueued in.",
+    read: name,
+  },
+  concurrencyKey: {
+    type: "string",
+    description: "What `concurrency.perKey` of the queue and of the task counts by.",
+    read: name,
   },
 } satisfies Table<QueueDefaults>;
 
@@ -220,6 +239,19 @@ export const definitionOptions = {
     type: "string",
     description: "Shown with the task.",
     read: name,
+  },
+  concurrency: {
+    type: "number | { max?, perKey? }",
+    defaultText: "no limit",
+    description: "The most tasks of this name, over all queues, that run at the same time.",
+    read: concurrency,
+  },
+  rateLimit: {
+    type: "{ max, per }",
+    defaultText: "no limit",
+    description:
+      "How many tasks of this name, over all queues, may start: `max` at once, and as many more in every `per`.",
+    read: rateLimit,
   },
   input: {
     type: "StandardSchemaV1",

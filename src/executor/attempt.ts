@@ -1,16 +1,31 @@
 import type { EpochMs } from "../base/clock.ts";
 import { toMs, type Duration } from "../base/duration.ts";
-import { CancelledError, UnknownTaskError, UnreadablePayloadError } from "../base/errors.ts";
-import { decode, encodePooled } from "../task/codec.ts";
+import { CancelledError, InvalidArgumentError, UnknownTaskError, UnreadablePayloadError } from "../base/errors.ts";
+import { checkName } from "../base/names.ts";
+import { decode, encode, encodePooled } from "../task/codec.ts";
 import { currentTask, runInContext, type TaskContext } from "../task/context.ts";
+import { callThrough, isThenable, type Middleware } from "../task/middleware.ts";
 import { toTaskError } from "../task/task-error.ts";
 import type { Metadata, Payload, TaskError, TaskId } from "../task/task.ts";
+import type { AttemptNote, CheckpointValue } from "./executor.ts";
 import type { AttemptEnd, TaskHeader } from "./frames.ts";
 import type { LoadedTask } from "./loader.ts";
+import { Notebook } from "./notebook.ts";
 
 /** What an attempt needs of the worker that it runs in. */
 export interface AttemptHost {
   readonly maxResultBytes: number;
+  /** None when left out. */
+  readonly equipment?:
+    | { readonly middleware: readonly Middleware[]; readonly resources: Readonly<Record<string, unknown>> }
+    | undefined;
+  /** Of what one attempt logs. Default 65,536. */
+  readonly maxLogBytes?: number | undefined;
+  /** Passes on what attempts say; without it, nobody hears of that. */
+  note?(note: AttemptNote): void;
+  /** As those of a RunObserver; without them, checkpoints last as long as their attempt. */
+  recall?(id: TaskId, key: string): Promise<Payload | undefined>;
+  keep?(checkpoint: CheckpointValue): Promise<boolean>;
   /**
    * Calls `stop` of the attempt if that was asked for. Called from inside of handlers, in loops that keep the worker
    * from receiving anything: cheap while nothing was asked for.
@@ -30,6 +45,10 @@ export class Attempt {
   #stopped: CancelledError | undefined;
   /** Ends it before its promise does; none while there is no promise. */
   #end: ((end: AttemptEnd) => void) | undefined;
+  #notebook: Notebook | undefined;
+  #checkpoints: Map<string, Promise<unknown>> | undefined;
+  #openCheckpoints = 0;
+  #isOver = false;
 
   constructor(header: TaskHeader, task: LoadedTask | undefined, startedAt: EpochMs, host: AttemptHost) {
     this.header = header;
@@ -51,14 +70,56 @@ export class Attempt {
     }
     try {
       returned = runInContext(this.#context, () => {
-        const result = handler(...this.args);
+        const result = callThrough(this.#host.equipment?.middleware ?? [], this.#context, this.args, handler);
         // Inside the context, so that what is lazy until its `then` is called finds the current task as well.
         return isThenable(result) ? Promise.resolve(result) : result;
       });
     } catch (thrown) {
       return this.#endOf(thrown);
     }
-    return returned instanceof Promise ? this.#settled(returned) : this.#valueOf(returned);
+    if (returned instanceof Promise) return this.#settled(returned);
+    return this.#openCheckpoints > 0 ? finalFault(unawaited()) : this.#valueOf(returned);
+  }
+
+  /** It has ended: sends what it has still to say. */
+  finish(): void {
+    this.#isOver = true;
+    this.#notebook?.flush();
+  }
+
+  get notebook(): Notebook {
+    const { id, attempt } = this.header;
+    return (this.#notebook ??= new Notebook(attempt, this.#host.maxLogBytes ?? defaultLogBytes, (said) =>
+      this.#host.note?.({ id, attempt, ...said }),
+    ));
+  }
+
+  /** The value of this key: as it was stored by any attempt, or as `make` gives it, once that is stored. */
+  checkpoint(key: string, make: () => unknown): Promise<unknown> {
+    const checkpoints = (this.#checkpoints ??= new Map());
+    let value = checkpoints.get(key);
+    if (value === undefined) checkpoints.set(key, (value = this.#remember(key, make)));
+    return value;
+  }
+
+  async #remember(key: string, make: () => unknown): Promise<unknown> {
+    this.#openCheckpoints += 1;
+    try {
+      checkName("checkpoint(key)", key);
+      const { id, attempt } = this.header;
+      const stored = await this.#host.recall?.(id, key);
+      if (stored !== undefined) return decode(stored);
+      if (this.#isOver) throw over();
+      const value = encode(await make(), `checkpoint ${JSON.stringify(key)}`, { maxBytes: this.#host.maxResultBytes });
+      if ((await this.#host.keep?.({ id, attempt, key, value })) === false) throw over();
+      return decode(value);
+    } catch (error) {
+      // It may do better when it is called again.
+      this.#checkpoints?.delete(key);
+      throw error;
+    } finally {
+      this.#openCheckpoints -= 1;
+    }
   }
 
   /** Tells the handler to stop, by its signal. */
@@ -77,6 +138,10 @@ export class Attempt {
   /** Ends the attempt as stopped, whatever its handler still does: nobody will hear of that. */
   abandon(): void {
     this.#end?.({ type: "stopped" });
+  }
+
+  get resources(): Readonly<Record<string, unknown>> {
+    return this.#host.equipment?.resources ?? {};
   }
 
   get stopped(): CancelledError | undefined {
@@ -180,6 +245,9 @@ class Context implements TaskContext {
   get metadata(): Metadata {
     return this.#attempt.header.request.metadata;
   }
+  get resources(): Readonly<Record<string, unknown>> {
+    return this.#attempt.resources;
+  }
   get signal(): AbortSignal {
     return this.#attempt.signal;
   }
@@ -187,21 +255,47 @@ class Context implements TaskContext {
     return this.#attempt.stopped !== undefined;
   }
 
-  // Bound: people take it out of the context.
+  // People take these out of the context. Most handlers use none of them.
   readonly throwIfCancelled = (): void => {
     if (this.#attempt.stopped !== undefined) throw this.#attempt.stopped;
   };
+  get progress(): TaskContext["progress"] {
+    return (...given: [unknown, unknown?]) => {
+      const [done, total] = given;
+      const { notebook } = this.#attempt;
+      if (total === undefined) return notebook.progress(done);
+      if (typeof done !== "number" || typeof total !== "number") {
+        throw new InvalidArgumentError("progress(done, total)", "are not two numbers. Give those, or one value.");
+      }
+      return notebook.count(done, total);
+    };
+  }
+  get log(): TaskContext["log"] {
+    return (level, message, fields) => this.#attempt.notebook.log(level, message, fields);
+  }
+  get heartbeat(): TaskContext["heartbeat"] {
+    return () => this.#attempt.notebook.heartbeat();
+  }
+  get checkpoint(): TaskContext["checkpoint"] {
+    return (key, make) => this.#attempt.checkpoint(key, make) as Promise<Awaited<ReturnType<typeof make>>>;
+  }
 }
+
+const defaultLogBytes = 65_536;
+
+const over = (): CancelledError => new CancelledError("This attempt is over: nothing of it is stored any more.");
+
+const unawaited = (): InvalidArgumentError =>
+  new InvalidArgumentError(
+    "checkpoint()",
+    "gives a promise, and this handler has ended before it was settled. Make the handler async, and await it.",
+  );
 
 function readArgs(payload: Payload): readonly unknown[] {
   const args = decode(payload);
   if (!Array.isArray(args)) throw new UnreadablePayloadError("it holds no list of arguments");
   return args;
 }
-
-const isThenable = (value: unknown): boolean =>
-  ((typeof value === "object" && value !== null) || typeof value === "function") &&
-  typeof (value as { then?: unknown }).then === "function";
 
 /** No attempt with the same arguments would end better. */
 const finalFault = (thrown: unknown): AttemptEnd => ({

@@ -2,10 +2,11 @@ import { systemClock, type EpochMs, type Timer } from "../base/clock.ts";
 import { WorkerCrashError } from "../base/errors.ts";
 import { fromTaskError, toTaskError } from "../task/task-error.ts";
 import type { StoredTask, TaskId } from "../task/task.ts";
-import type { AttemptReport, Run, RunObserver } from "./executor.ts";
+import type { AttemptNote, AttemptReport, Run, RunObserver } from "./executor.ts";
 import { readReports } from "./frames.ts";
 import type { Blame, RunningTask } from "./slots.ts";
 import type { Death, Work, Worker } from "./worker.ts";
+import type { CheckpointAnswer, FromWorker } from "./worker-protocol.ts";
 
 /** How far a batch is at its worker, and the hand that the supervisor has in it. */
 export interface BatchSlot {
@@ -42,6 +43,7 @@ export class Batch implements Run, Work {
   readonly #owner: BatchOwner;
   readonly #isReported: Uint8Array;
   #left: number;
+  #isTakenBack = false;
   readonly #stops = new Map<number, { readonly at: EpochMs; readonly timer: Timer | undefined }>();
 
   constructor(number: number, slot: BatchSlot, tasks: readonly StoredTask[], observer: RunObserver, owner: BatchOwner) {
@@ -56,6 +58,10 @@ export class Batch implements Run, Work {
 
   get isOver(): boolean {
     return this.#left === 0;
+  }
+
+  get isHeld(): boolean {
+    return this.#isTakenBack;
   }
 
   /** The place of the task that is running, while its end is not known. */
@@ -73,6 +79,7 @@ export class Batch implements Run, Work {
   revoke(): void {
     // By then the slot may belong to another batch.
     if (this.isOver) return;
+    this.#isTakenBack = true;
     if (this.worker !== undefined || this.#owner.withdraw?.(this) !== true) this.slot.revoke(this);
   }
 
@@ -109,6 +116,16 @@ export class Batch implements Run, Work {
       if (this.#isOpen(index)) reports.push(this.#close(index, report));
     }
     if (reports.length > 0) this.#observer.ended(reports);
+  }
+
+  noted(note: AttemptNote): void {
+    this.#observer.noted?.(note);
+  }
+
+  async answer(message: Extract<FromWorker, { type: "recall" | "keep" }>): Promise<CheckpointAnswer> {
+    if (message.type === "keep") return { isKept: (await this.#observer.keep?.(message.checkpoint)) ?? false };
+    const value = await this.#observer.recall?.(message.id, message.key);
+    return value === undefined ? {} : { value };
   }
 
   /** Its worker never got it, or is done with it: what was not started comes back, and the slot is free. */

@@ -39,7 +39,7 @@ export class Child extends Worker {
    * @throws an error of the system when no process can be started, or one that says how it ended before it was ready.
    */
   static async start(options: ChildOptions, observer: WorkerObserver): Promise<Child> {
-    const { slots, file, environment, execArgv, modules, maxResultBytes } = options;
+    const { slots, file, environment, execArgv, modules, maxResultBytes, maxLogBytes } = options;
     const spawned = spawn(process.execPath, [...execArgv, entry, String(slots)], {
       env: environment,
       stdio: ["ignore", "inherit", "inherit", "pipe", "pipe", file.fd],
@@ -50,7 +50,7 @@ export class Child extends Worker {
     const late = setTimeout(() => child.die({ how: `it was not ready within ${longestStartMs} ms` }), longestStartMs);
     try {
       const ready = child.ready();
-      child.tell({ type: "settings", modules, maxResultBytes });
+      child.tell({ type: "settings", modules, maxResultBytes, maxLogBytes });
       await ready;
     } finally {
       clearTimeout(late);

@@ -91,6 +91,7 @@ export abstract class Crew extends WorkerExecutor {
   protected async shut(): Promise<void> {
     for (const work of this.#waiting.splice(0)) work.lose({ how: "the executor was closed" }, false);
     await Promise.allSettled(this.#starts);
+    await Promise.all(Array.from(this.#workers, (worker) => worker.tearDown()));
     if (this.#workers.size === 0) return;
     await new Promise<void>((resolve) => {
       this.#onLastGone = resolve;

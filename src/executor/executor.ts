@@ -1,4 +1,5 @@
 import type { EpochMs } from "../base/clock.ts";
+import type { LogLine } from "../task/log-line.ts";
 import type { AttemptFault } from "../task/retry.ts";
 import type { Payload, StoredTask, TaskError, TaskId } from "../task/task.ts";
 
@@ -41,6 +42,28 @@ export interface RunObserver {
   ended(reports: readonly AttemptReport[]): void;
   /** After the last report, when the slot is free again. */
   idle(): void;
+  /** What a running attempt says, in order, before its report. What one says whose report has come may be left out. */
+  noted?(note: AttemptNote): void;
+  /** A running attempt asks for the stored value of a checkpoint of its task. */
+  recall?(id: TaskId, key: string): Promise<Payload | undefined>;
+  /** A running attempt wants a value kept. Resolves when it is on disk; with `false` when the attempt is over. */
+  keep?(checkpoint: CheckpointValue): Promise<boolean>;
+}
+
+/** What an attempt says while it runs; also without anything said, a sign of life. */
+export interface AttemptNote {
+  readonly id: TaskId;
+  readonly attempt: number;
+  readonly progress?: Payload;
+  readonly lines?: readonly LogLine[];
+}
+
+/** A value that the attempts of a task that come later are to find. */
+export interface CheckpointValue {
+  readonly id: TaskId;
+  readonly attempt: number;
+  readonly key: string;
+  readonly value: Payload;
 }
 
 /** A batch that is being run. */

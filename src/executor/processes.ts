@@ -49,11 +49,11 @@ class ProcessExecutor extends Crew {
   }
 
   protected create(): Promise<Worker> {
-    const { modules, maxResultBytes } = this.options;
+    const { modules, maxResultBytes, maxLogBytes } = this.options;
     const environment = childEnvironment(this.#environment, process.env);
     const execArgv = this.#execArgv;
     return Child.start(
-      { modules, maxResultBytes, slots: this.slots, file: this.#slotFile, environment, execArgv },
+      { modules, maxResultBytes, maxLogBytes, slots: this.slots, file: this.#slotFile, environment, execArgv },
       this,
     );
   }

@@ -71,9 +71,9 @@ class AsyncExecutor extends Crew {
   }
 
   protected async create(): Promise<Worker> {
-    const { modules, maxResultBytes } = this.options;
+    const { modules, maxResultBytes, maxLogBytes } = this.options;
     const { port1, port2 } = new MessageChannel();
-    const workerData: LoopData = { modules, maxResultBytes, memory: this.#memory, port: port2 };
+    const workerData: LoopData = { modules, maxResultBytes, maxLogBytes, memory: this.#memory, port: port2 };
     const worker = new NodeWorker(new URL("./loop.entry.js", import.meta.url), {
       workerData,
       transferList: [port2],

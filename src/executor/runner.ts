@@ -1,11 +1,16 @@
 import { setImmediate } from "node:timers";
 import { splitPayloads } from "../task/codec.ts";
 import { toTaskError } from "../task/task-error.ts";
-import type { Payload } from "../task/task.ts";
+import { layersInUse } from "../task/middleware.ts";
+import { definedResources } from "../task/resources.ts";
+import type { Payload, TaskError, TaskId } from "../task/task.ts";
 import { Attempt, currentAttempt, type AttemptHost } from "./attempt.ts";
 import { ReportWriter, unpackHeaders, type AttemptEnd, type TaskHeader } from "./frames.ts";
+import { Desk } from "./desk.ts";
+import { Equipment } from "./equipment.ts";
 import { checkInput } from "./input.ts";
-import { loadError, loadTasks, type Loaded, type LoadProblem } from "./loader.ts";
+import { loadError, loadTasks, type Loaded, type TaskTable } from "./loader.ts";
+import type { AttemptNote, CheckpointValue } from "./executor.ts";
 import type { Slot } from "./slots.ts";
 import type {
   BatchMessage,
@@ -38,11 +43,13 @@ const longestUnflushedMs = 1;
 export class Runner {
   readonly host: RunnerHost;
   readonly maxResultBytes: number;
+  readonly maxLogBytes: number | undefined;
+  readonly desk: Desk;
   readonly #modules: readonly string[];
   #loading: Promise<Loaded> | undefined;
-  #loaded: Loaded | undefined;
-  /** The load that a task waits for. */
-  #firstLoad: Promise<Loaded> | undefined;
+  #prepared: Prepared | undefined;
+  /** What the first task waits for. */
+  #preparing: Promise<Prepared> | undefined;
   #last = Promise.resolve();
   /** Batches in flight by number. One runs only while the handlers of the others wait. */
   readonly #active = new Map<number, ActiveBatch>();
@@ -54,9 +61,11 @@ export class Runner {
   #turn = 0;
   #isTurnAwaited = false;
 
-  constructor({ modules, maxResultBytes }: WorkerSettings, host: RunnerHost) {
+  constructor({ modules, maxResultBytes, maxLogBytes }: WorkerSettings, host: RunnerHost) {
     this.host = host;
     this.maxResultBytes = maxResultBytes;
+    this.maxLogBytes = maxLogBytes;
+    this.desk = new Desk((message) => host.tell(message));
     this.#modules = modules;
     const blame = (thrown: unknown): void => this.#blame(thrown);
     process.on("uncaughtException", blame);
@@ -74,6 +83,10 @@ export class Runner {
         const { work } = message;
         return void this.validate(message).then((answer) => this.host.tell({ type: "done", work, answer }));
       }
+      case "answer":
+        return this.desk.receive(message);
+      case "tearDown":
+        return void this.#tearDown();
       case "stop":
         return this.#running(message)?.stop(message.reason);
       case "abandon":
@@ -102,19 +115,20 @@ export class Runner {
     if (this.#isRetiring) batch.slot.revoke();
     let now = batch.flushedAt;
     for (;;) {
-      // Only one task waits for the modules: another could not be taken back when that one blocks the worker.
-      if (this.#loaded === undefined && this.#firstLoad !== undefined) await this.#firstLoad;
+      // Only one task waits for what all need: another could not be taken back when that one blocks the worker.
+      if (this.#prepared === undefined && this.#preparing !== undefined) await this.#preparing;
       const index = batch.slot.take(headers.length);
       if (index === -1) break;
       if (now - batch.flushedAt > longestUnflushedMs) batch.flush();
       batch.index = index;
-      const found = this.#loaded ?? (await this.#loadFor(batch));
+      const found = this.#prepared ?? (await this.#prepareFor(batch));
       const startedAt = wallClock();
       const before = stopwatch();
       batch.slot.begin(index, startedAt);
       let end = this.#start(batch, found, headers[index] as TaskHeader, payloads[index] as Payload, startedAt);
       if (end instanceof Promise) end = await this.#settled(batch, end, (headers[index] as TaskHeader).request.name);
       now = stopwatch();
+      batch.attempt?.finish();
       batch.attempt = undefined;
       batch.slot.end();
       batch.writer.add(index, startedAt, now - before, end);
@@ -141,7 +155,7 @@ export class Runner {
     const { host } = this;
     return (this.#loading ??= loadTasks(this.#modules, (file) => host.tell({ type: "loading", file })).then(
       (result) => {
-        this.#loaded = result;
+        if (!("problem" in result) && definedResources().length === 0) this.#prepared = equipped(result);
         host.tell(
           "problem" in result ? { type: "notLoaded", ...result } : { type: "loaded", catalogue: result.catalogue },
         );
@@ -150,26 +164,45 @@ export class Runner {
     ));
   }
 
-  /** The task that comes first on a worker answers for what the modules do to the worker. */
-  #loadFor({ slot, index }: ActiveBatch): Promise<Loaded> {
+  /** The task that comes first on a worker answers for what the modules and their resources do to the worker. */
+  #prepareFor({ slot, index }: ActiveBatch): Promise<Prepared> {
     slot.begin(index, wallClock());
     slot.wait();
-    this.#firstLoad = this.#load();
-    return this.#firstLoad;
+    this.#preparing = this.#prepare();
+    return this.#preparing;
   }
 
-  #start(batch: ActiveBatch, found: Loaded, header: TaskHeader, args: Payload, startedAt: number) {
+  async #prepare(): Promise<Prepared> {
+    try {
+      const loaded = await this.#load();
+      if ("problem" in loaded) throw loadError(loaded.problem);
+      const prepared = equipped(loaded);
+      await prepared.equipment.setUp();
+      if (prepared.equipment.needsTeardown) this.host.tell({ type: "setUp" });
+      return (this.#prepared = prepared);
+    } catch (thrown) {
+      const error = toTaskError(thrown);
+      this.#retire({ type: "retiring", error });
+      return (this.#prepared = { error });
+    }
+  }
+
+  async #tearDown(): Promise<void> {
+    try {
+      if (this.#prepared !== undefined && "equipment" in this.#prepared) await this.#prepared.equipment.tearDown();
+      this.host.tell({ type: "tornDown" });
+    } catch (thrown) {
+      this.host.tell({ type: "tornDown", error: toTaskError(thrown) });
+    }
+  }
+
+  #start(batch: ActiveBatch, found: Prepared, header: TaskHeader, args: Payload, startedAt: number) {
     if (batch.slot.isStopAsked(batch.index)) return { type: "stopped" } satisfies AttemptEnd;
-    if ("problem" in found) return this.#notLoaded(found.problem);
+    // Another worker may do better.
+    if ("error" in found) return { type: "fault", fault: retryable, error: found.error } satisfies AttemptEnd;
+    batch.equipment = found.equipment;
     batch.attempt = new Attempt(header, found.tasks.get(header.request.name), startedAt, batch);
     return batch.attempt.run(args);
-  }
-
-  /** The modules could be loaded elsewhere, so another worker may do better. */
-  #notLoaded(problem: LoadProblem): AttemptEnd {
-    const error = toTaskError(loadError(problem));
-    this.#retire({ type: "retiring", error });
-    return { type: "fault", fault: { reason: "error", isRetryable: true }, error };
   }
 
   async #settled(batch: ActiveBatch, end: Promise<AttemptEnd>, name: string): Promise<AttemptEnd> {
@@ -217,12 +250,23 @@ export class Runner {
   }
 }
 
+/** What a worker needs to run tasks, or why it cannot. */
+type Prepared = { readonly tasks: TaskTable; readonly equipment: Equipment } | { readonly error: TaskError };
+
+const equipped = ({ tasks }: Extract<Loaded, { tasks: TaskTable }>): Extract<Prepared, { tasks: TaskTable }> => ({
+  tasks,
+  equipment: new Equipment(layersInUse(), definedResources()),
+});
+
+const retryable = { reason: "error", isRetryable: true } as const;
+
 class ActiveBatch implements AttemptHost {
   readonly slot: Slot;
   readonly writer = new ReportWriter();
   /** The place of the task that is running, or ran last. */
   index = -1;
   attempt: Attempt | undefined;
+  equipment: Equipment | undefined;
   flushedAt = stopwatch();
   readonly #number: number;
   readonly #runner: Runner;
@@ -235,6 +279,22 @@ class ActiveBatch implements AttemptHost {
 
   get maxResultBytes(): number {
     return this.#runner.maxResultBytes;
+  }
+
+  get maxLogBytes(): number | undefined {
+    return this.#runner.maxLogBytes;
+  }
+
+  note(note: AttemptNote): void {
+    this.#runner.desk.note(this.#number, note);
+  }
+
+  recall(id: TaskId, key: string): Promise<Payload | undefined> {
+    return this.#runner.desk.recall(this.#number, id, key);
+  }
+
+  keep(checkpoint: CheckpointValue): Promise<boolean> {
+    return this.#runner.desk.keep(this.#number, checkpoint);
   }
 
   poll(): void {

@@ -96,13 +96,14 @@ class ThreadExecutor extends WorkerExecutor {
   }
 
   protected async shut(): Promise<void> {
+    await Promise.all(Array.from(this.#threads.values(), (thread) => thread.tearDown()));
     for (const thread of this.#threads.values()) thread.end("the executor was closed");
     await this.#pool?.destroy();
   }
 
   #createPool(): Piscina {
-    const { modules, maxResultBytes } = this.options;
-    const workerData: ThreadData = { modules, maxResultBytes, memory: this.#memory, token: this.#token };
+    const { modules, maxResultBytes, maxLogBytes } = this.options;
+    const workerData: ThreadData = { modules, maxResultBytes, maxLogBytes, memory: this.#memory, token: this.#token };
     const pool = new Piscina({
       filename: fileURLToPath(new URL("./thread.entry.js", import.meta.url)),
       name: "runBatch",

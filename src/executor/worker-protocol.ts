@@ -1,6 +1,6 @@
 import type { PayloadBatch } from "../task/codec.ts";
-import type { TaskError, TaskId } from "../task/task.ts";
-import type { Catalogue } from "./executor.ts";
+import type { Payload, TaskError, TaskId } from "../task/task.ts";
+import type { AttemptNote, Catalogue, CheckpointValue } from "./executor.ts";
 import type { InputVerdict } from "./input.ts";
 import type { LoadProblem } from "./loader.ts";
 
@@ -10,6 +10,8 @@ export interface WorkerSettings {
   readonly modules: readonly string[];
   /** Of one result, encoded; of the arguments of one task as well, when a schema transforms them. */
   readonly maxResultBytes: number;
+  /** Of what one attempt logs. Default 65,536. */
+  readonly maxLogBytes?: number | undefined;
 }
 
 /** What a worker says. */
@@ -18,6 +20,10 @@ export type FromWorker =
   | { readonly type: "ready" }
   /** Attempts that ended, as `readReports` reads them. */
   | { readonly type: "reports"; readonly batch: number; readonly frame: Uint8Array }
+  | { readonly type: "note"; readonly batch: number; readonly note: AttemptNote }
+  /** Both are answered with the same `question`. */
+  | ({ readonly type: "recall"; readonly id: TaskId; readonly key: string } & Question)
+  | ({ readonly type: "keep"; readonly checkpoint: CheckpointValue } & Question)
   /** It is done with a batch, or with a check of arguments: that has an answer. */
   | { readonly type: "done"; readonly work: number; readonly answer?: ValidateAnswer }
   /** So many tasks of the batch were taken; the others will not be started. */
@@ -27,6 +33,9 @@ export type FromWorker =
   | { readonly type: "loading"; readonly file: string }
   | { readonly type: "loaded"; readonly catalogue: Catalogue }
   | { readonly type: "notLoaded"; readonly problem: LoadProblem }
+  /** It has something that wants to be torn down before it ends. */
+  | { readonly type: "setUp" }
+  | { readonly type: "tornDown"; readonly error?: TaskError }
   /** The worker takes no further task. With an error that no outcome tells of, and the task that left it behind. */
   | { readonly type: "retiring"; readonly error?: TaskError; readonly taskId?: TaskId }
   /** Something was thrown, and nobody knows by which of the attempts: the worker ends itself. */
@@ -36,6 +45,9 @@ export type FromWorker =
 export type ToWorker =
   | ({ readonly type: "settings" } & WorkerSettings)
   | { readonly type: "load" }
+  | ({ readonly type: "answer"; readonly question: number } & CheckpointAnswer)
+  /** It is at rest, and about to be ended. */
+  | { readonly type: "tearDown" }
   | ({ readonly type: "batch" } & BatchMessage)
   | ({ readonly type: "validate"; readonly work: number } & ValidateMessage)
   | StopMessage
@@ -43,6 +55,17 @@ export type ToWorker =
   | { readonly type: "revoke"; readonly batch: number; readonly slot: number }
   /** Not to wait any longer for the task, which was asked to stop. */
   | { readonly type: "abandon"; readonly batch: number; readonly index: number };
+
+interface Question {
+  readonly batch: number;
+  readonly question: number;
+}
+
+export interface CheckpointAnswer {
+  readonly value?: Payload;
+  readonly isKept?: boolean;
+  readonly error?: TaskError;
+}
 
 /** To ask a task to stop. */
 export interface StopMessage {

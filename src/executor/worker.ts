@@ -9,6 +9,8 @@ import type { FromWorker, ToWorker, ValidateAnswer } from "./worker-protocol.ts"
 
 /** From the moment at which a worker says that it ends, until it is ended. */
 const longestDyingMs = 1_000;
+/** From the moment at which a worker is told to tear down its resources. */
+const longestTeardownMs = 5_000;
 
 /** What a worker may be given to do. */
 export interface Work {
@@ -17,6 +19,8 @@ export interface Work {
   worker: Worker | undefined;
   /** Nothing is left to do, and that only waits to be noticed. */
   readonly isOver: boolean;
+  /** It takes long: nothing should wait behind it while another worker has room. */
+  readonly isHeld?: boolean;
   /** The worker is done with it. */
   done(answer?: ValidateAnswer): void;
   /** The worker is dead. @param isGuilty this work has done it. */
@@ -55,6 +59,9 @@ export abstract class Worker {
   #death: Death | undefined;
   #isOurDoing = false;
   #isKilled = false;
+  #hasResources = false;
+  /** Ends the wait for its resources to be torn down. */
+  #onTornDown = (): void => {};
 
   constructor(observer: WorkerObserver) {
     this.#observer = observer;
@@ -76,7 +83,7 @@ export abstract class Worker {
   /** How much it has to do. */
   get openWork(): number {
     let load = 0;
-    for (const work of this.#work.values()) if (!work.isOver) load++;
+    for (const work of this.#work.values()) if (!work.isOver) load += work.isHeld === true ? 2 : 1;
     return load;
   }
 
@@ -109,14 +116,27 @@ export abstract class Worker {
     this.#work.delete(work.number);
     if (this.#work.size > 0) return;
     this.rest?.(true);
-    if (this.#isRetiring) this.end("it was replaced");
+    if (this.#isRetiring) void this.#replace();
   }
 
   retire(): void {
     if (this.#isRetiring) return;
     this.#isRetiring = true;
     this.#observer.retiring?.(this);
-    if (this.#work.size === 0) this.end("it was replaced");
+    if (this.#work.size === 0) void this.#replace();
+  }
+
+  /** Tears down the resources of a worker that is about to be ended. One that is at work has no time for that. */
+  async tearDown(): Promise<void> {
+    if (!this.#hasResources || this.#work.size > 0 || this.#isKilled) return;
+    this.#hasResources = false;
+    this.#isRetiring = true;
+    this.rest?.(false);
+    await new Promise<void>((resolve) => {
+      const timer = systemClock.wakeAt(systemClock.now() + longestTeardownMs, resolve);
+      this.#onTornDown = () => (timer.cancel(), resolve());
+      this.tell({ type: "tearDown" });
+    });
   }
 
   /** Ends the worker: nobody is to blame. */
@@ -148,6 +168,11 @@ export abstract class Worker {
     switch (message.type) {
       case "reports":
         return this.#batch(message.batch)?.read(message.frame);
+      case "note":
+        return this.#batch(message.batch)?.noted(message.note);
+      case "recall":
+      case "keep":
+        return void this.#answer(message);
       case "revoked":
         return this.#batch(message.batch)?.revoked(message.taken);
       case "loading":
@@ -161,6 +186,12 @@ export abstract class Worker {
         this.#loading?.reject(loadError(message.problem));
         this.#loading = undefined;
         return;
+      case "setUp":
+        this.#hasResources = true;
+        return;
+      case "tornDown":
+        if (message.error !== undefined) this.#observer.threw(this, message.error, undefined);
+        return this.#onTornDown();
       case "retiring":
         if (message.error !== undefined) this.#observer.threw(this, message.error, message.taskId);
         return this.retire();
@@ -179,6 +210,7 @@ export abstract class Worker {
     const death = (this.#death ??= { how });
     this.#isRetiring = true;
     this.#isKilled = true;
+    this.#onTornDown();
     this.#readiness?.reject(new Error(`A worker ended before it could be given work: ${death.how}`));
     this.#loading?.reject(new TaskModuleError(this.#loadingFile, `ended the worker that loaded it: ${death.how}`));
     this.#observer.gone(this);
@@ -186,6 +218,22 @@ export abstract class Worker {
     for (const work of this.#work.values()) work.lose(death, guilty.includes(work));
     this.#work.clear();
     this.rest?.(true);
+  }
+
+  /** A batch that is over asks for nothing that counts. */
+  async #answer(message: Extract<FromWorker, { type: "recall" | "keep" }>): Promise<void> {
+    const { question } = message;
+    try {
+      const answer = await this.#batch(message.batch)?.answer(message);
+      this.tell({ type: "answer", question, ...answer });
+    } catch (thrown) {
+      this.tell({ type: "answer", question, error: toTaskError(thrown) });
+    }
+  }
+
+  async #replace(): Promise<void> {
+    if (this.#hasResources) await this.tearDown();
+    this.end("it was replaced");
   }
 
   /** The worker ends itself, unless something keeps it from that. */

@@ -97,6 +97,8 @@ export function combinedStorage(tasks: Storage, { results, events, onLostEvents 
       return task?.life.state === "completed" ? results.get(id, task.life.attempt) : undefined;
     },
 
+    notes: (id) => read(() => tasks.notes(id)),
+    checkpoint: (id, key) => read(() => tasks.checkpoint(id, key)),
     events: (query) => read(() => (events === undefined ? tasks.events(query) : events.query(query))),
 
     async close() {

@@ -7,7 +7,8 @@ import { claim, extend, settle } from "./memory/attempts.ts";
 import { enqueue, publish, stage } from "./memory/enqueueing.ts";
 import { countOf, Ledger } from "./memory/ledger.ts";
 import { interrupt } from "./memory/moves.ts";
-import { advance, cancel, configureQueue, forget, prune, requeue, unpark } from "./memory/upkeep.ts";
+import { noNotes, note } from "./memory/notes.ts";
+import { advance, cancel, configureQueue, forget, moveTo, prune, requeue, unpark } from "./memory/upkeep.ts";
 import type {
   AnswerTo,
   Change,
@@ -18,6 +19,7 @@ import type {
   StateCounts,
   Storage,
   StorageSettings,
+  TaskNotes,
   TaskPage,
   TaskQuery,
 } from "./storage.ts";
@@ -76,23 +78,33 @@ class MemoryStorage implements Storage {
     return this.#ledger().get(id)?.result;
   }
 
+  async notes(id: TaskId): Promise<TaskNotes> {
+    const { checkpoints: _checkpoints, ...notes } = this.#ledger().notes.get(id) ?? noNotes;
+    return notes;
+  }
+
+  async checkpoint(id: TaskId, key: string): Promise<Payload | undefined> {
+    return this.#ledger().notes.get(id)?.checkpoints.get(key);
+  }
+
   async events(query: EventQuery): Promise<readonly TaskEvent[]> {
     return this.#ledger().events.query({ ...query, limit: Math.min(query.limit, longestPage) });
   }
 
   async counts(): Promise<Counts> {
-    const { lanes, totals } = this.#ledger();
+    const { queues: known, totals } = this.#ledger();
     const queues = new Map<string, StateCounts>();
-    for (const [name, lane] of lanes) {
-      const states = taskStates.filter((state) => countOf(lane, state) > 0);
-      if (states.length > 0) queues.set(name, Object.fromEntries(states.map((state) => [state, countOf(lane, state)])));
+    for (const [name, queue] of known) {
+      const states = taskStates.filter((state) => countOf(queue, state) > 0);
+      if (states.length > 0)
+        queues.set(name, Object.fromEntries(states.map((state) => [state, countOf(queue, state)])));
     }
     const parked = [...(await this.parked()).values()].reduce((sum, count) => sum + count, 0);
     return { queues, parked, totals: { ...totals } };
   }
 
   async queues(): Promise<readonly QueueRecord[]> {
-    return [...this.#ledger().lanes.values()].map(({ record }) => record);
+    return [...this.#ledger().queues.values()].map(({ record }) => record);
   }
 
   async parked(): Promise<ReadonlyMap<string, number>> {
@@ -102,16 +114,17 @@ class MemoryStorage implements Storage {
   }
 
   async nextDue(): Promise<{ readonly advance?: EpochMs; readonly prune?: EpochMs }> {
-    const { waiting, finished, events, settings } = this.#ledger();
-    const advanceAt = waiting.peek()?.due;
+    const { waiting, finished, events, settings, rates } = this.#ledger();
+    const none = Number.POSITIVE_INFINITY;
+    const advanceAt = Math.min(waiting.peek()?.due ?? none, rates.heldUntil ?? none);
     const eventAt = events.oldestAt();
     const pruneAt = Math.min(
-      finished.peek()?.due ?? Number.POSITIVE_INFINITY,
-      eventAt === undefined ? Number.POSITIVE_INFINITY : eventAt + settings.retention.eventsMs,
+      finished.peek()?.due ?? none,
+      eventAt === undefined ? none : eventAt + settings.retention.eventsMs,
     );
     return {
-      ...(advanceAt === undefined ? undefined : { advance: advanceAt }),
-      ...(pruneAt === Number.POSITIVE_INFINITY ? undefined : { prune: pruneAt }),
+      ...(advanceAt === none ? undefined : { advance: advanceAt }),
+      ...(pruneAt === none ? undefined : { prune: pruneAt }),
     };
   }
 
@@ -134,12 +147,16 @@ function apply(ledger: Ledger, change: Change): unknown {
       return claim(ledger, change);
     case "settle":
       return settle(ledger, change);
+    case "note":
+      return note(ledger, change);
     case "advance":
       return advance(ledger, change);
     case "cancel":
       return cancel(ledger, change);
     case "requeue":
       return requeue(ledger, change);
+    case "move":
+      return moveTo(ledger, change);
     case "delete":
       return forget(ledger, change);
     case "unpark":

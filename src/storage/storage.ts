@@ -1,7 +1,10 @@
 import type { EpochMs } from "../base/clock.ts";
 import type { EventLevel, TaskEvent, TaskEventType } from "../task/event.ts";
+import type { LogLine } from "../task/log-line.ts";
 import type { TaskState } from "../task/state.ts";
 import type { AttemptFailure, Fence, Payload, StoredTask, TaskId, TaskRequest } from "../task/task.ts";
+import type { Routing } from "./routing.ts";
+import type { RateLimit } from "./token-bucket.ts";
 
 /**
  * Where tasks live. Everything that changes is a list of `Change`s given to `commit`, which applies all of them or
@@ -22,7 +25,7 @@ export interface Storage {
 
   /**
    * Applies `changes` in order, all or none, durably. Whether one is refused is judged by what was there before the
-   * list, so those that may be refused (enqueue, publish, requeue, delete) come first in it.
+   * list, so those that may be refused (enqueue, publish, requeue, move, delete) come first in it.
    *
    * @returns an answer per change, in order.
    * @throws a refusal (DuplicateTaskError, QueueFullError, TaskBusyError …): nothing of this list was applied,
@@ -39,6 +42,12 @@ export interface Storage {
 
   /** The stored result; `undefined` when there is none (yet, any more, or the handler gave none). */
   result(id: TaskId): Promise<Payload | undefined>;
+
+  /** What its attempts have said, oldest first; nothing for unknown tasks. */
+  notes(id: TaskId): Promise<TaskNotes>;
+
+  /** The value that an attempt of the task has stored under this key. */
+  checkpoint(id: TaskId, key: string): Promise<Payload | undefined>;
 
   /** Events in order of sequence. Filters are joined by "and". */
   events(query: EventQuery): Promise<readonly TaskEvent[]>;
@@ -67,6 +76,22 @@ export interface StorageSettings {
   readonly retention: Retention;
   /** Events are kept elsewhere: they are given to this when their changes are on disk, and not stored. */
   readonly onEvents?: (events: readonly TaskEvent[]) => void;
+  /** Limits of tasks by their names, over all queues. They are not stored. */
+  readonly names?: ReadonlyMap<string, Limits>;
+  /** Where tasks run that name no executor. Default `"thread"`. */
+  readonly defaultExecutor?: string;
+  /** Which queue a claim takes from. Default: by priority over all queues. */
+  readonly routing?: Routing;
+}
+
+/** What holds tasks back that are ready. Counted at claim, exactly; a claim by hand counts like any other. */
+export interface Limits {
+  /** The most that run at the same time. */
+  readonly concurrency?: number;
+  /** The most with one `concurrencyKey` that run at the same time. */
+  readonly concurrencyPerKey?: number;
+  /** How many may start in a time; see token-bucket.ts. */
+  readonly rateLimit?: RateLimit;
 }
 
 /** How long things are kept after they ended, in milliseconds. */
@@ -117,9 +142,11 @@ export type Change =
   | Enqueue
   | Claim
   | Settle
+  | Note
   | Advance
   | Cancel
   | Requeue
+  | Move
   | Delete
   | Unpark
   | Stage
@@ -151,9 +178,11 @@ export interface NewTask {
 export type OnConflict = "error" | "skip" | "return" | "replace";
 
 /**
- * Claims up to `limit` ready tasks for `owner`: by priority over all queues, then by the order they were enqueued in.
- * Paused queues, and queues that run as many as their `concurrency`, give none. Tasks found to be past `expiresAt`
- * expire on the way. A claim without `until` lasts as long as the epoch.
+ * Claims up to `limit` ready tasks for `owner`: by priority over all queues, as it has risen where they age, then by the order they
+ * were enqueued in; with another routing, so within the queue whose turn it is.
+ * Paused queues give none, and nothing is given beyond the limits of its queue, its name and its key. Of the tasks of
+ * a queue with one `orderingKey`, only the first that has not ended is given: whatever keeps it waiting keeps the
+ * others. Tasks found to be past `expiresAt` expire on the way. A claim without `until` lasts as long as the epoch.
  */
 export interface Claim {
   readonly type: "claim";
@@ -162,6 +191,10 @@ export interface Claim {
   readonly owner: string;
   /** Only from these queues. */
   readonly queues?: readonly string[];
+  /** At most so many of each executor; tasks of executors that are not named are left. */
+  readonly room?: ReadonlyMap<string, number>;
+  /** Tasks with these names are left. */
+  readonly exceptNames?: readonly string[];
   /** The lease ends then: `advance` makes the task ready again, as an interruption. */
   readonly until?: EpochMs;
 }
@@ -171,6 +204,8 @@ export interface Claimed {
   readonly tasks: readonly StoredTask[];
   /** Those that expired on the way. */
   readonly expired: readonly TaskId[];
+  /** Some were left that may be claimed then: a rate limit held them back, or there was too much to look through. */
+  readonly heldUntil?: EpochMs;
 }
 
 /** Ends claims. Answers, per settlement, whether it counted: `false` when its fence is not the task's current one. */
@@ -189,6 +224,31 @@ export interface Settlement {
   readonly startedAt?: EpochMs | undefined;
   readonly durationMs?: number | undefined;
   readonly workerId?: string | undefined;
+}
+
+/**
+ * Keeps what attempts say while they run, as long as their tasks are kept. Answers, per note, whether it counted:
+ * `false`, and nothing is kept of it, when its fence is not the task's current one.
+ */
+export interface Note {
+  readonly type: "note";
+  readonly notes: readonly TaskNote[];
+}
+
+export interface TaskNote {
+  readonly id: TaskId;
+  readonly fence: Fence;
+  /** In the place of what was there. */
+  readonly progress?: Payload;
+  /** Behind those that are there. */
+  readonly lines?: readonly LogLine[];
+  /** The first value of a key stays, whatever comes later. */
+  readonly checkpoint?: { readonly key: string; readonly value: Payload };
+}
+
+export interface TaskNotes {
+  readonly progress?: Payload;
+  readonly lines: readonly LogLine[];
 }
 
 export type AttemptEnd =
@@ -226,6 +286,8 @@ export interface Advanced {
   readonly expired: readonly TaskId[];
   /** Ready again, or failed. */
   readonly interrupted: readonly TaskId[];
+  /** Some that a claim left may be claimed now. */
+  readonly released: boolean;
   /** `limit` was reached: call again. */
   readonly hasMore: boolean;
 }
@@ -251,6 +313,18 @@ export interface Requeue {
 }
 
 /**
+ * Puts waiting tasks into another queue, with their priority and age. Answers, per id, the state it was found in; only
+ * waiting ones have moved.
+ *
+ * @throws DuplicateTaskError when a dedupe key is taken there. QueueFullError.
+ */
+export interface Move {
+  readonly type: "move";
+  readonly ids: readonly TaskId[];
+  readonly queue: string;
+}
+
+/**
  * Forgets tasks and their results. Answers, per id, whether it was there.
  *
  * @throws TaskBusyError for a running task, unless `force`; the outcome of that attempt will not count.
@@ -273,7 +347,7 @@ export interface Unpark {
 
 /**
  * Stores a part of a set of tasks that is too large for one transaction. Invisible, not counted and never run until
- * `publish`; forgotten at the next `open` if that never comes. Staged tasks have no dedupe keys, and new ids.
+ * `publish`; forgotten at the next `open` if that never comes. Staged tasks have no keys, and new ids.
  */
 export interface Stage {
   readonly type: "stage";
@@ -314,6 +388,12 @@ export interface QueueSettings {
   readonly maxSize?: number | null;
   /** The most tasks of it that may run at a time. */
   readonly concurrency?: number | null;
+  readonly concurrencyPerKey?: number | null;
+  readonly rateLimit?: RateLimit | null;
+  /** Its share where queues take turns by weight. Default 1. */
+  readonly weight?: number | null;
+  /** How long a task waits for its priority to rise by one. Without it, priorities stay as they are. */
+  readonly agingStepMs?: number | null;
 }
 
 /** Forgets what has outlived its retention, at most `limit` of each kind. */
@@ -335,11 +415,11 @@ export type AnswerTo<C extends Change> = C extends Enqueue
   ? readonly (TaskId | undefined)[]
   : C extends Claim
     ? Claimed
-    : C extends Settle | Delete | Extend
+    : C extends Settle | Note | Delete | Extend
       ? readonly boolean[]
       : C extends Advance
         ? Advanced
-        : C extends Cancel | Requeue
+        : C extends Cancel | Requeue | Move
           ? readonly (TaskState | undefined)[]
           : C extends Unpark
             ? number
@@ -403,13 +483,14 @@ export interface Totals {
   readonly failed: number;
   readonly retried: number;
   readonly interrupted: number;
-  /** Settlements whose fence was not current. */
+  /** Settlements and notes whose fence was not current. */
   readonly late: number;
 }
 
-export interface QueueRecord {
+export interface QueueRecord extends Limits {
   readonly name: string;
   readonly isPaused: boolean;
   readonly maxSize?: number;
-  readonly concurrency?: number;
+  readonly weight?: number;
+  readonly agingStepMs?: number;
 }

@@ -2,21 +2,21 @@ import type { StoredTask } from "../task/task.ts";
 
 /**
  * How many tasks travel to a worker together. Short ones go many to a message, because a message costs more than they
- * do. A batch is short enough to keep a worker, and who wants to know its first result, only for a moment, and long
- * enough that a worker with one more behind it never runs dry: where all cores are busy, the supervisor may have to
- * wait for its turn for some milliseconds. What of a batch was not started can be taken back at any time.
+ * do. A batch is long enough that a worker with one more behind it never runs dry: where all cores are busy, the
+ * supervisor may have to wait for its turn for some milliseconds, and every time that it gets one costs the workers
+ * theirs. It is shorter where somebody waits for a task of it. What was not started can be taken back at any time.
  */
-export const batchMs = 4;
+export const batchMs = { awaited: 4, others: 20 } as const;
 export const largestBatch = 512;
 
-/** What is known about a name that never ran: enough to go alone. */
-const unknownMs = batchMs;
+/** What a task of a name that never ran is taken to take. It goes alone. */
+const unknownMs = 4;
 const weight = 0.2;
 
 /** Learns how long the tasks of each name take. */
 export class Durations {
   readonly #means = new Map<string, number>();
-  #meanOfAll = unknownMs;
+  #meanOfAll: number = batchMs.others;
 
   learn(name: string, durationMs: number): void {
     const mean = this.#means.get(name);
@@ -26,17 +26,25 @@ export class Durations {
 
   /** The size of a batch of such tasks as ran lately. */
   typicalBatch(): number {
-    return Math.min(largestBatch, Math.max(1, Math.floor(batchMs / Math.max(this.#meanOfAll, batchMs / largestBatch))));
+    return Math.min(largestBatch, Math.max(1, Math.floor(batchMs.others / Math.max(this.#meanOfAll, shortest))));
   }
 
-  of(name: string): number {
-    return this.#means.get(name) ?? unknownMs;
+  of(name: string): number | undefined {
+    return this.#means.get(name);
   }
+}
+
+const shortest = batchMs.others / largestBatch;
+
+/** A claimed task, as far as batches are concerned. */
+interface Candidate {
+  readonly task: StoredTask;
+  readonly isAwaited: boolean;
 }
 
 /** How many tasks from the head of `tasks` make the next batch: at least one, at most `most`. */
 export function nextBatch(
-  tasks: readonly { readonly task: StoredTask }[],
+  tasks: readonly Candidate[],
   from: number,
   durations: Durations,
   most: number = largestBatch,
@@ -46,10 +54,13 @@ export function nextBatch(
   for (let at = from; at < tasks.length && size < Math.min(most, largestBatch); at++) {
     const waiting = tasks[at];
     if (waiting === undefined) break;
-    const duration = durations.of(waiting.task.request.name);
-    if (size > 0 && estimateMs + duration > batchMs) break;
+    const known = durations.of(waiting.task.request.name);
+    const duration = known ?? unknownMs;
+    const longest = waiting.isAwaited ? batchMs.awaited : batchMs.others;
+    if (size > 0 && (known === undefined || estimateMs + duration > longest)) break;
     estimateMs += duration;
     size++;
+    if (known === undefined) break;
   }
   return { size, estimateMs };
 }

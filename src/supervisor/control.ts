@@ -48,7 +48,7 @@ export function cancelTasks(
   );
 }
 
-/** What is gone may have been the first of an ordered line. */
+/** What is gone may have been the first of an ordered line; what has come may be claimed. */
 function nextInLine(state: QueueState, self: Self<Inbox>): void {
   becameReady(state);
   retryLeases(state, self);
@@ -94,6 +94,25 @@ export function requeueTasks(
       reply(found);
       retryLeases(state, self);
       self.tell({ type: "advance" });
+    },
+    reply.reject,
+  );
+}
+
+export function moveTasks(
+  state: QueueState,
+  { ids, queue, reply }: Extract<QueueMessage, { type: "move" }>,
+  self: Self<Inbox>,
+): void {
+  commit(
+    state,
+    self,
+    [{ type: "move", ids, queue }],
+    ([found]) => {
+      reply(found);
+      nextInLine(state, self);
+      retryWaitingForRoom(state);
+      drained(state, self);
     },
     reply.reject,
   );
@@ -157,6 +176,7 @@ export function purge(
               if (page.cursor === undefined) {
                 reply(deleted);
                 retryWaitingForRoom(state);
+                nextInLine(state, self);
                 drained(state, self);
               } else next(page.cursor);
             },

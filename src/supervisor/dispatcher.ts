@@ -1,175 +1,186 @@
 import { defineActor, type Actor, type ActorRef, type Reply, type Self } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
-import type { AttemptReport, Executor } from "../executor/executor.ts";
+import type { AttemptNote, AttemptReport } from "../executor/executor.ts";
 import type { StoredTask } from "../task/task.ts";
-import { Durations, nextBatch } from "./batching.ts";
-import type { DispatcherMessage, EndedAttempt, QueueMessage } from "./protocol.ts";
-import { takeBack, Workload, type ActiveRun, type Waiting } from "./workload.ts";
+import type { DispatcherMessage, EndedAttempt, Executors, QueueMessage, Wanted } from "./protocol.ts";
+import { Station } from "./station.ts";
+import { takeBack, type ActiveRun, type Waiting } from "./workload.ts";
 
 export interface DispatcherParts {
-  readonly executor: Executor;
-  /** Shared by all lives of the actor. */
-  readonly active: Set<ActiveRun>;
+  readonly executors: Executors;
+  /** By executor; shared by all lives of the actor. */
+  readonly active: ReadonlyMap<string, Set<ActiveRun>>;
   readonly queue: () => ActorRef<QueueMessage>;
 }
 
 type Inbox =
   | DispatcherMessage
-  | { readonly type: "ended"; readonly active: ActiveRun; readonly reports: readonly AttemptReport[] }
-  | { readonly type: "idle"; readonly active: ActiveRun }
+  | {
+      readonly type: "ended";
+      readonly at: string;
+      readonly active: ActiveRun;
+      readonly reports: readonly AttemptReport[];
+    }
+  | { readonly type: "idle"; readonly at: string; readonly active: ActiveRun }
+  | { readonly type: "noted"; readonly active: ActiveRun; readonly note: AttemptNote }
   | { readonly type: "watch" };
 
 interface State extends DispatcherParts {
-  readonly workload: Workload;
   readonly life: symbol;
-  readonly durations: Durations;
-  /** Claimed and not started, in the order to start them; `next` is the first that is left. */
-  waiting: Waiting[];
-  next: number;
-  /** How many have come. */
-  arrived: number;
-  /** Asked of the queue and not yet here. */
-  asked: number;
+  readonly stations: ReadonlyMap<string, Station>;
   watchAt: EpochMs | undefined;
   isFinishing: Reply<void> | undefined;
 }
 
 /** From asking a task to stop because its time is up to ending its worker. */
 const timeoutGraceMs = 100;
+/** A disk may be slow. */
+const answerWithinMs = 60_000;
 
 /** Decides where tasks run: makes batches, keeps the workers busy, watches the time. Knows no storage. */
 export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
   defineActor<Inbox, State>({
     start(self) {
+      const stations = Array.from(parts.executors.all, ([name, executor]): [string, Station] => [
+        name,
+        new Station(name, executor, parts.active.get(name) ?? new Set()),
+      ]);
       const state: State = {
         ...parts,
-        workload: new Workload(parts.executor, parts.active),
         life: Symbol("life of the dispatcher"),
-        durations: new Durations(),
-        waiting: [],
-        next: 0,
-        arrived: 0,
-        asked: 0,
+        stations: new Map(stations),
         watchAt: undefined,
         isFinishing: undefined,
       };
-      const running = new Set([...parts.active].flatMap(({ tasks }) => [...tasks.keys()]));
-      const wanted = wantedNow(state);
-      parts
-        .queue()
-        .tell({ type: "dispatcherStarted", life: state.life, running, wanted, workers: state.workload.workers });
+      const running = new Set(activeIn(state).flatMap(({ tasks }) => [...tasks.keys()]));
+      const workers = new Map(stations.map(([name, { workload }]) => [name, workload.workers]));
+      parts.queue().tell({ type: "dispatcherStarted", life: state.life, running, wanted: wantedNow(state), workers });
       watch(state, self);
       return state;
     },
     on: {
-      run(state, { life, tasks }, self) {
+      run(state, { life, tasks, awaited }, self) {
         if (life !== state.life) return;
-        state.asked = Math.max(0, state.asked - tasks.length);
-        addWaiting(
-          state,
-          tasks.map((task) => ({ task, place: state.arrived++ })),
-        );
-        if (state.isFinishing !== undefined) return giveBackWaiting(state);
-        state.workload.makeWay(state.waiting[state.next]?.task.request.priority ?? Number.NEGATIVE_INFINITY);
-        start(state, self);
+        for (const [station, mine] of byStation(state, tasks)) {
+          station.add(mine, awaited);
+          if (state.isFinishing === undefined) start(state, self, station);
+        }
+        if (state.isFinishing !== undefined) giveBackWaiting(state);
+        watch(state, self);
       },
       stop: handleStop,
+      noted(state, { active, note }, self) {
+        if (active.tasks.get(note.id)?.task.request.stallTimeoutMs !== undefined) {
+          active.heardAt.set(note.id, self.clock.now());
+        }
+        state.queue().tell({ type: "noted", note });
+      },
       ended: handleEnded,
-      idle(state, { active }, self) {
-        state.active.delete(active);
+      idle(state, { at, active }, self) {
+        const station = stationAt(state, at);
+        station.workload.active.delete(active);
         if (state.isFinishing !== undefined) {
-          if (state.active.size === 0) state.isFinishing();
+          if (activeIn(state).length === 0) state.isFinishing();
           return;
         }
-        start(state, self);
-        if (waitingIn(state) === 0) state.workload.share(self.clock.now());
-        const wanted = wantedNow(state);
-        if (wanted > 0)
-          state
-            .queue()
-            .tell({ type: "attemptsEnded", ended: [], wanted, isBusy: state.workload.isBusy(waitingIn(state)) });
+        start(state, self, station);
+        if (station.waiting === 0) station.workload.share(self.clock.now());
+        watch(state, self);
+        tellEnded(state, station, []);
       },
       watch: handleWatch,
       finish(state, { reply }) {
         state.isFinishing = reply;
         giveBackWaiting(state);
-        for (const active of state.active) takeBack(active);
-        if (state.active.size === 0) reply();
+        const active = activeIn(state);
+        for (const each of active) takeBack(each);
+        if (active.length === 0) reply();
       },
     },
   });
 
-// ------------------------------------------------------------------------------------------------------- starting
+const activeIn = ({ stations }: State): ActiveRun[] =>
+  [...stations.values()].flatMap(({ workload }) => [...workload.active]);
 
-/** By priority, then in the order in which they came: a later one may be more important than those that are here. */
-function addWaiting(state: State, more: readonly Waiting[]): void {
-  state.waiting = [...state.waiting.slice(state.next), ...more];
-  state.next = 0;
-  state.waiting.sort(
-    (one, other) => other.task.request.priority - one.task.request.priority || one.place - other.place,
-  );
+function stationAt({ stations }: State, name: string): Station {
+  const station = stations.get(name);
+  if (station === undefined) throw new RangeError(`There is no executor "${name}".`);
+  return station;
 }
 
-function start(state: State, self: Self<Inbox>): void {
+/** Tasks by where they run. */
+function byStation(state: State, tasks: readonly StoredTask[]): Map<Station, StoredTask[]> {
+  const stations = new Map<Station, StoredTask[]>();
+  for (const task of tasks) {
+    const station = stationAt(state, task.request.executor ?? state.executors.byDefault);
+    const mine = stations.get(station);
+    if (mine === undefined) stations.set(station, [task]);
+    else mine.push(task);
+  }
+  return stations;
+}
+
+// ------------------------------------------------------------------------------------------------------- starting
+
+function start(state: State, self: Self<Inbox>, station: Station): void {
   const now = self.clock.now();
   const late: Waiting[] = [];
-  while (waitingIn(state) > 0 && state.workload.hasRoom) {
-    const { size, estimateMs } = nextBatch(
-      state.waiting,
-      state.next,
-      state.durations,
-      state.workload.fairShare(waitingIn(state)),
-    );
-    const batch: Waiting[] = [];
-    for (const waiting of state.waiting.slice(state.next, state.next + size)) {
-      (isLate(waiting.task, now) ? late : batch).push(waiting);
-    }
-    state.next += size;
-    if (batch.length > 0) handOver(state, self, batch, estimateMs);
+  for (let next = station.nextBatch(); next !== undefined; next = station.nextBatch()) {
+    const inTime = next.batch.filter(({ task }) => !isLate(task, now));
+    if (inTime.length < next.batch.length) late.push(...next.batch.filter(({ task }) => isLate(task, now)));
+    if (inTime.length > 0) handOver(state, self, station, inTime, next.estimateMs);
   }
   // They expire with the claim that takes their places.
   giveBack(state, late);
-  watch(state, self);
 }
-
-const waitingIn = (state: State): number => state.waiting.length - state.next;
 
 const isLate = ({ request }: StoredTask, now: EpochMs): boolean =>
   request.expiresAt !== undefined && request.expiresAt <= now;
 
-function handOver(state: State, self: Self<Inbox>, batch: readonly Waiting[], estimateMs: number): void {
+function handOver(
+  { queue }: State,
+  self: Self<Inbox>,
+  station: Station,
+  batch: readonly Waiting[],
+  estimateMs: number,
+): void {
+  const at = station.name;
   const active: ActiveRun = {
     tasks: new Map(batch.map((waiting) => [waiting.task.id, waiting])),
     handedOverAt: self.clock.now(),
     size: batch.length,
     estimateMs,
-    run: state.executor.run(
+    run: station.executor.run(
       batch.map(({ task }) => task),
       {
-        ended: (reports) => self.tell({ type: "ended", active, reports }),
-        idle: () => self.tell({ type: "idle", active }),
+        ended: (reports) => self.tell({ type: "ended", at, active, reports }),
+        idle: () => self.tell({ type: "idle", at, active }),
+        noted: (note) => self.tell({ type: "noted", active, note }),
+        recall: (id, key) => queue().ask((reply) => ({ type: "recall", id, key, reply }), answerWithinMs),
+        keep: (checkpoint) => queue().ask((reply) => ({ type: "keep", checkpoint, reply }), answerWithinMs),
       },
     ),
-    lowest: batch.at(-1)?.task.request.priority ?? 0,
+    lowest: batch.at(-1)?.rank ?? 0,
     isRevoked: false,
-    expiresAt: Math.min(...batch.map(({ task }) => task.request.expiresAt ?? Number.POSITIVE_INFINITY)),
-    hasTimeouts: batch.some(({ task }) => task.request.timeoutMs !== undefined),
+    expiresAt: batch.reduce((first, { task }) => Math.min(first, task.request.expiresAt ?? first), never),
+    hasTimeouts: batch.some(({ task: { request } }) => (request.timeoutMs ?? request.stallTimeoutMs) !== undefined),
     timedOut: new Map(),
+    stalled: new Map(),
+    heardAt: new Map(),
     stopped: new Set(),
   };
-  state.active.add(active);
+  station.workload.active.add(active);
 }
 
-/** How many more tasks to ask for: enough to fill every slot, and as much again for the first slots that are free. */
-function wantedNow(state: State): number {
-  if (state.isFinishing !== undefined) return 0;
-  const { slots } = state.executor;
-  const perSlot = state.durations.typicalBatch();
-  const has = waitingIn(state) + state.asked + state.workload.size;
-  const wanted = Math.ceil(1.5 * slots * perSlot) - has;
-  // Asking for a few at a time would make small commits.
-  if (wanted <= 0 || (has > 0 && wanted < perSlot)) return 0;
-  state.asked += wanted;
+const never = Number.POSITIVE_INFINITY;
+
+function wantedNow(state: State): Wanted {
+  const wanted = new Map<string, number>();
+  if (state.isFinishing !== undefined) return wanted;
+  for (const station of state.stations.values()) {
+    const more = station.want();
+    if (more > 0) wanted.set(station.name, more);
+  }
   return wanted;
 }
 
@@ -181,15 +192,14 @@ function giveBack(state: State, tasks: readonly Waiting[]): void {
 }
 
 function giveBackWaiting(state: State): void {
-  const left = state.waiting.slice(state.next);
-  state.waiting = [];
-  state.next = 0;
-  giveBack(state, left);
+  for (const station of state.stations.values()) giveBack(state, station.removeAll());
 }
 
 // --------------------------------------------------------------------------------------------------------- ending
 
-function handleEnded(state: State, { active, reports }: Extract<Inbox, { type: "ended" }>, self: Self<Inbox>): void {
+function handleEnded(state: State, message: Extract<Inbox, { type: "ended" }>, self: Self<Inbox>): void {
+  const { at, active, reports } = message;
+  const station = stationAt(state, at);
   const ended: EndedAttempt[] = [];
   const takenBack: Waiting[] = [];
   for (const report of reports) {
@@ -197,34 +207,42 @@ function handleEnded(state: State, { active, reports }: Extract<Inbox, { type: "
     if (waiting === undefined) continue;
     const { task } = waiting;
     active.tasks.delete(report.id);
-    if (report.durationMs !== undefined) state.durations.learn(task.request.name, report.durationMs);
-    const timedOutMs = active.timedOut.get(report.id);
+    if (report.durationMs !== undefined) station.learn(task.request.name, report.durationMs);
+    const [timedOutMs, stalledMs] = [active.timedOut.get(report.id), active.stalled.get(report.id)];
     if (report.end.type === "unstarted" && state.isFinishing === undefined && !active.stopped.has(report.id)) {
       // Its batch got stuck, or its worker died: it stays claimed, and goes to the next worker that is free.
       takenBack.push(waiting);
       continue;
     }
-    ended.push(timedOutMs === undefined ? { task, report } : { task, report, timedOutMs });
+    ended.push({
+      task,
+      report,
+      ...(timedOutMs === undefined ? undefined : { timedOutMs }),
+      ...(stalledMs === undefined ? undefined : { stalledMs }),
+    });
   }
-  if (takenBack.length > 0) addWaiting(state, takenBack);
+  station.addAgain(takenBack);
   // First of all: what waits for workers waits for no transaction.
-  if (state.isFinishing === undefined) start(state, self);
-  const wanted = wantedNow(state);
-  if (ended.length > 0 || wanted > 0) {
-    state.queue().tell({ type: "attemptsEnded", ended, wanted, isBusy: state.workload.isBusy(waitingIn(state)) });
+  if (state.isFinishing === undefined) {
+    start(state, self, station);
+    watch(state, self);
   }
+  tellEnded(state, station, ended);
+}
+
+function tellEnded(state: State, station: Station, ended: readonly EndedAttempt[]): void {
+  const wanted = wantedNow(state);
+  if (ended.length === 0 && wanted.size === 0) return;
+  state.queue().tell({ type: "attemptsEnded", ended, wanted, isBusy: station.isBusy });
 }
 
 function handleStop(state: State, message: Extract<Inbox, { type: "stop" }>): void {
   const { id, reason, mode, graceMs } = message;
-  const at = state.waiting.findIndex(({ task }, index) => index >= state.next && task.id === id);
-  const waiting = state.waiting[at];
-  if (waiting !== undefined) {
-    state.waiting.splice(at, 1);
-    giveBack(state, [waiting]);
-    return;
+  for (const station of state.stations.values()) {
+    const waiting = station.remove(id);
+    if (waiting !== undefined) return giveBack(state, [waiting]);
   }
-  for (const active of state.active) {
+  for (const active of activeIn(state)) {
     if (!active.tasks.has(id)) continue;
     active.stopped.add(id);
     active.run.stop(id, reason, mode === "terminate" ? graceMs : Number.POSITIVE_INFINITY);
@@ -237,42 +255,50 @@ function handleStop(state: State, message: Extract<Inbox, { type: "stop" }>): vo
 function handleWatch(state: State, _message: Inbox, self: Self<Inbox>): void {
   state.watchAt = undefined;
   const now = self.clock.now();
-  for (const active of state.active) {
-    const current = active.run.current();
-    const timeoutMs = current === undefined ? undefined : active.tasks.get(current.id)?.task.request.timeoutMs;
-    if (
-      current !== undefined &&
-      timeoutMs !== undefined &&
-      now >= current.startedAt + timeoutMs &&
-      !active.timedOut.has(current.id)
-    ) {
-      active.timedOut.set(current.id, timeoutMs);
-      active.run.stop(current.id, `The attempt took longer than its timeout of ${timeoutMs} ms.`, timeoutGraceMs);
-    }
+  for (const active of activeIn(state)) if (active.hasTimeouts) stopOverdue(active, now);
+  for (const station of state.stations.values()) {
+    station.workload.takeBackStuck(now);
+    start(state, self, station);
   }
-  state.workload.takeBackStuck(now);
-  start(state, self);
+  watch(state, self);
+}
+
+/** Stops the running task if its time is up, or if it has been silent for too long. */
+function stopOverdue({ run, tasks, timedOut, stalled, heardAt }: ActiveRun, now: EpochMs): void {
+  const current = run.current();
+  if (current === undefined || timedOut.has(current.id) || stalled.has(current.id)) return;
+  const { id, startedAt } = current;
+  const { timeoutMs, stallTimeoutMs } = tasks.get(id)?.task.request ?? {};
+  if (timeoutMs !== undefined && now >= startedAt + timeoutMs) {
+    timedOut.set(id, timeoutMs);
+    run.stop(id, `The attempt took longer than its timeout of ${timeoutMs} ms.`, timeoutGraceMs);
+  } else if (stallTimeoutMs !== undefined && now >= (heardAt.get(id) ?? startedAt) + stallTimeoutMs) {
+    stalled.set(id, stallTimeoutMs);
+    run.stop(id, `The attempt was silent for longer than its stallTimeout of ${stallTimeoutMs} ms.`, timeoutGraceMs);
+  }
 }
 
 /** Arms the one timer for the earliest moment at which something may have to be done; none when nothing runs. */
 function watch(state: State, self: Self<Inbox>): void {
   const now = self.clock.now();
-  let at = state.workload.nextStuck(now);
-  for (const active of state.active) if (active.hasTimeouts) at = Math.min(at, nextTimeout(active, now));
-  if (at === Number.POSITIVE_INFINITY || (state.watchAt !== undefined && state.watchAt <= at)) return;
+  let at = never;
+  for (const { workload } of state.stations.values()) at = Math.min(at, workload.nextStuck(now));
+  for (const active of activeIn(state)) if (active.hasTimeouts) at = Math.min(at, nextTimeout(active, now));
+  if (at === never || (state.watchAt !== undefined && state.watchAt <= at)) return;
   state.watchAt = at;
   self.setTimer("watch", at, { type: "watch" });
 }
 
 function nextTimeout(active: ActiveRun, now: EpochMs): EpochMs {
-  let at = Number.POSITIVE_INFINITY;
+  let at = never;
   const current = active.run.current();
   for (const {
     task: { id, request },
   } of active.tasks.values()) {
-    if (request.timeoutMs === undefined || active.timedOut.has(id)) continue;
+    if (active.timedOut.has(id) || active.stalled.has(id)) continue;
     const startedAt = current?.id === id ? current.startedAt : now;
-    at = Math.min(at, startedAt + request.timeoutMs);
+    at = Math.min(at, startedAt + (request.timeoutMs ?? never));
+    at = Math.min(at, (active.heardAt.get(id) ?? startedAt) + (request.stallTimeoutMs ?? never));
   }
   return at;
 }

@@ -50,10 +50,7 @@ export function drained(state: QueueState, self: Self<Inbox>): void {
 }
 
 const isBusy = (state: QueueState): boolean =>
-  state.dispatcherLife === undefined ||
-  state.claimed.size > 0 ||
-  state.claiming > 0 ||
-  (state.hasReady && state.wanted > 0);
+  state.dispatcherLife === undefined || state.claimed.size > 0 || state.demand.isClaiming || state.demand.isOpen;
 
 /** What is left when nothing may run; `undefined` while something may. */
 async function left(storage: Storage): Promise<DrainReport | undefined> {

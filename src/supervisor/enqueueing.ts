@@ -3,7 +3,6 @@ import { QueueFullError } from "../base/errors.ts";
 import type { QueueMessage } from "./protocol.ts";
 import {
   becameReady,
-  claimUrgent,
   commit,
   retryLeases,
   retryWaitingForRoom,
@@ -24,7 +23,7 @@ export const enqueueTasks = (state: QueueState, message: Enqueue, self: Self<Inb
 function storeTasks(state: QueueState, message: Enqueue, self: Self<Inbox>, place: Place): void {
   const { tasks, sink, reply } = message;
   becameReady(state);
-  claimUrgent(state, tasks);
+  state.demand.rush(tasks, state.claimed);
   // Before the commit: the end of a task may be known in the very turn in which it is acknowledged.
   const watched = sink === undefined ? [] : tasks.filter(({ id }) => state.waiters.add(id, sink));
   commit(

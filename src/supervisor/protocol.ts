@@ -1,6 +1,6 @@
 import type { Reply } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
-import type { AttemptReport } from "../executor/executor.ts";
+import type { AttemptNote, AttemptReport, CheckpointValue, Executor } from "../executor/executor.ts";
 import type { QueueSettings, NewTask, QueueRecord, TaskQuery } from "../storage/storage.ts";
 import type { TaskState } from "../task/state.ts";
 import type { Fence, Payload, StoredTask, TaskError, TaskId } from "../task/task.ts";
@@ -21,9 +21,24 @@ export interface TaskOutcome {
   readonly error?: TaskError;
 }
 
+/** The places where handlers run, by name. */
+export interface Executors {
+  readonly all: ReadonlyMap<string, Executor>;
+  /** Where tasks run that do not say. */
+  readonly byDefault: string;
+}
+
+/** How many more tasks there is room for, by executor; those without room are left out. */
+export type Wanted = ReadonlyMap<string, number>;
+
 /** Who waits: told once about each task it asked for, in batches. */
 export interface OutcomeSink {
   deliver(outcomes: readonly TaskOutcome[]): void;
+}
+
+/** Who follows the progress of tasks. */
+export interface ProgressSink {
+  progressed(id: TaskId, progress: Payload): void;
 }
 
 /** A task that was taken by hand, to be settled before its lease ends. */
@@ -64,6 +79,9 @@ export type QueueMessage =
     }
   | { readonly type: "wait"; readonly ids: readonly TaskId[]; readonly sink: OutcomeSink }
   | { readonly type: "stopWaiting"; readonly ids: readonly TaskId[]; readonly sink: OutcomeSink }
+  /** Tells of the progress of a task from now on. */
+  | { readonly type: "follow"; readonly id: TaskId; readonly sink: ProgressSink }
+  | { readonly type: "stopFollowing"; readonly id: TaskId; readonly sink: ProgressSink }
   | {
       readonly type: "cancel";
       readonly ids: readonly TaskId[];
@@ -75,6 +93,12 @@ export type QueueMessage =
   | {
       readonly type: "requeue";
       readonly ids: readonly TaskId[];
+      readonly reply: Reply<readonly (TaskState | undefined)[]>;
+    }
+  | {
+      readonly type: "move";
+      readonly ids: readonly TaskId[];
+      readonly queue: string;
       readonly reply: Reply<readonly (TaskState | undefined)[]>;
     }
   | {
@@ -119,13 +143,24 @@ export type QueueMessage =
       readonly type: "dispatcherStarted";
       readonly life: symbol;
       readonly running: ReadonlySet<TaskId>;
-      readonly wanted: number;
-      readonly workers: number;
+      readonly wanted: Wanted;
+      /** How many there are, by executor. */
+      readonly workers: ReadonlyMap<string, number>;
     }
+  | { readonly type: "noted"; readonly note: AttemptNote }
+  /** An attempt asks for a checkpoint of its task. */
+  | {
+      readonly type: "recall";
+      readonly id: TaskId;
+      readonly key: string;
+      readonly reply: Reply<Payload | undefined>;
+    }
+  /** An attempt wants a checkpoint stored. Replies, when it is, whether the attempt is the current one. */
+  | { readonly type: "keep"; readonly checkpoint: CheckpointValue; readonly reply: Reply<boolean> }
   | {
       readonly type: "attemptsEnded";
       readonly ended: readonly EndedAttempt[];
-      readonly wanted: number;
+      readonly wanted: Wanted;
       /** All workers have work: nobody needs what can be claimed now before the next few attempts have ended. */
       readonly isBusy: boolean;
     };
@@ -142,12 +177,20 @@ export interface EndedAttempt {
   readonly report: AttemptReport;
   /** It was told to stop because it had taken longer than this. */
   readonly timedOutMs?: number;
+  /** It was told to stop because it had been silent for longer than this. */
+  readonly stalledMs?: number;
 }
 
 /** To the dispatcher. */
 export type DispatcherMessage =
   /** For one life of the dispatcher: the next one does not know them, and the queue takes them back. */
-  | { readonly type: "run"; readonly life: symbol; readonly tasks: readonly StoredTask[] }
+  | {
+      readonly type: "run";
+      readonly life: symbol;
+      readonly tasks: readonly StoredTask[];
+      /** Those that somebody waits for. */
+      readonly awaited: ReadonlySet<TaskId>;
+    }
   | {
       readonly type: "stop";
       readonly id: TaskId;

@@ -1,9 +1,12 @@
 import type { ActorRef, Reply, Self } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
 import { StoreFullError } from "../base/errors.ts";
-import type { AnswerTo, Change, Claim, Claimed, NewTask, Retention, Storage } from "../storage/storage.ts";
+import type { AttemptNote } from "../executor/executor.ts";
+import type { AnswerTo, Change, Claim, Claimed, Retention, Storage } from "../storage/storage.ts";
 import type { StoredTask, TaskId } from "../task/task.ts";
+import { Demand, type OpenClaim } from "./demand.ts";
 import { drained } from "./draining.ts";
+import type { Followers } from "./followers.ts";
 import type {
   DispatcherMessage,
   DrainReport,
@@ -23,10 +26,13 @@ export interface QueueParts {
   readonly retention: Retention;
   /** Shared by all lives of the actor. */
   readonly waiters: Waiters;
+  readonly followers: Followers;
   readonly dispatcher: () => ActorRef<DispatcherMessage>;
   readonly sweeper: () => ActorRef<SweeperMessage>;
   /** The name under which tasks are claimed for the dispatcher. */
   readonly owner: string;
+  /** Where tasks run that do not say. */
+  readonly defaultExecutor: string;
 }
 
 /** The protocol, and what only this actor tells itself. */
@@ -41,6 +47,7 @@ export type Inbox =
   | { readonly type: "drainWaitOver" }
   | { readonly type: "spaceAgain" }
   | { readonly type: "settleEnded" }
+  | { readonly type: "storeNotes" }
   | { readonly type: "committed"; readonly next: () => void }
   | { readonly type: "crash"; readonly error: unknown };
 
@@ -61,23 +68,15 @@ export interface StopRequest {
 export interface QueueState extends QueueParts {
   /** Which life of the dispatcher gets what is claimed; none before the first has begun. */
   dispatcherLife: symbol | undefined;
-  /** How many more tasks the dispatcher has room for. */
-  wanted: number;
-  /** A claim might find something: something became ready since the last one that found too little. */
-  hasReady: boolean;
-  /** How many tasks are asked for by claims that are being committed. */
-  claiming: number;
+  readonly demand: Demand;
   /** Claimed for the dispatcher, which has not told their ends. */
   readonly claimed: Map<TaskId, StoredTask>;
   /** Attempts that ended, and whose outcomes are not being committed yet. */
   readonly ended: EndedAttempt[];
   isGathering: boolean;
-  /** How many workers the dispatcher has. */
-  workers: number;
-  /** No claimed task has a lower priority. */
-  lowestClaimed: number;
-  /** How many tasks to claim beyond what is wanted: they are more important than what was claimed before. */
-  urgent: number;
+  /** What attempts have said that is not being committed yet, by attempt and task. */
+  readonly notes: Map<string, AttemptNote>;
+  isNoting: boolean;
   isStopping: boolean;
   /** Those who want to know when all claims have come in. */
   readonly stopped: Reply<void>[];
@@ -101,15 +100,12 @@ export interface QueueState extends QueueParts {
 export const createState = (parts: QueueParts, claimed: readonly StoredTask[]): QueueState => ({
   ...parts,
   dispatcherLife: undefined,
-  wanted: 0,
-  hasReady: true,
-  claiming: 0,
+  demand: new Demand(({ request }) => request.executor ?? parts.defaultExecutor),
   claimed: new Map(claimed.map((task) => [task.id, task])),
   ended: [],
   isGathering: false,
-  workers: 0,
-  lowestClaimed: Number.POSITIVE_INFINITY,
-  urgent: 0,
+  notes: new Map(),
+  isNoting: false,
   isStopping: false,
   stopped: [],
   stops: new Map(),
@@ -135,8 +131,9 @@ export function commit<const C extends readonly Change[]>(
   done: (answers: { -readonly [K in keyof C]: AnswerTo<C[K]> }) => void,
   failed?: (error: unknown) => void,
 ): void {
-  const claim = nextClaim(state, self.clock.now());
-  const all: readonly Change[] = claim === undefined ? changes : [...changes, claim.change];
+  const claim = nextClaim(state);
+  const all: readonly Change[] =
+    claim === undefined ? changes : [...changes, changeFor(state, claim, self.clock.now())];
   if (all.length === 0) return;
   self.pipe(
     state.storage.commit(all) as Promise<readonly unknown[]>,
@@ -153,9 +150,7 @@ export function commit<const C extends readonly Change[]>(
       next: () => {
         if (claim !== undefined) {
           // Refused together with the changes it rode with: it is made again, alone.
-          state.claiming -= claim.change.limit;
-          state.wanted += claim.wanted;
-          state.hasReady = true;
+          state.demand.failed(claim);
           claimsCameIn(state);
         }
         if (failed !== undefined) {
@@ -190,7 +185,7 @@ export function spaceAgain(state: QueueState): void {
 
 /** Something may be claimed that could not be before. */
 export function becameReady(state: QueueState): void {
-  state.hasReady = true;
+  state.demand.becameReady();
   state.readyVersion++;
 }
 
@@ -211,60 +206,34 @@ export function retryWaitingForRoom(state: QueueState): void {
   }
 }
 
-/**
- * Tasks that are more important than what was claimed do not wait until that is done: enough for all workers, running
- * and next, are claimed at once, and go first.
- */
-export function claimUrgent(state: QueueState, tasks: readonly NewTask[]): void {
-  const highest = tasks.reduce((most, { request }) => Math.max(most, request.priority), Number.NEGATIVE_INFINITY);
-  if (highest <= state.lowestClaimed) return;
-  let asImportant = 0;
-  state.lowestClaimed = Number.POSITIVE_INFINITY;
-  for (const { request } of state.claimed.values()) {
-    if (request.priority >= highest) asImportant++;
-    state.lowestClaimed = Math.min(state.lowestClaimed, request.priority);
-  }
-  if (highest > state.lowestClaimed)
-    state.urgent = Math.max(0, Math.min(tasks.length, 2 * state.workers - asImportant));
+function nextClaim(state: QueueState): OpenClaim | undefined {
+  return state.isStopping || state.dispatcherLife === undefined ? undefined : state.demand.take();
 }
 
-/** A claim that is being committed, and how many of its tasks the dispatcher has asked for. */
-interface OpenClaim {
-  readonly change: Claim;
-  readonly wanted: number;
-}
-
-function nextClaim(state: QueueState, now: EpochMs): OpenClaim | undefined {
-  const { wanted, urgent } = state;
-  const limit = Math.max(wanted, urgent);
-  if (limit === 0 || !state.hasReady || state.isStopping || state.dispatcherLife === undefined) return undefined;
-  state.wanted = 0;
-  state.urgent = 0;
-  state.hasReady = false;
-  state.claiming += limit;
-  return { change: { type: "claim", limit, now, owner: state.owner }, wanted };
-}
+const changeFor = ({ owner }: QueueState, { limit, room }: OpenClaim, now: EpochMs): Claim => ({
+  type: "claim",
+  limit,
+  now,
+  owner,
+  room,
+});
 
 function handleClaimed(
   state: QueueState,
   self: Self<Inbox>,
-  { change: { limit }, wanted }: OpenClaim,
+  claim: OpenClaim,
   { tasks, expired, heldUntil }: Claimed,
 ): void {
   const known = tasks.filter(({ request }) => state.names.has(request.name));
   const unknown = tasks.filter(({ request }) => !state.names.has(request.name));
   const life = state.dispatcherLife;
-  state.claiming -= limit;
+  state.demand.came(claim, tasks, known);
   if (heldUntil !== undefined) wakeBy(state, self, heldUntil);
-  if (state.claimed.size === 0) state.lowestClaimed = Number.POSITIVE_INFINITY;
-  for (const task of known) {
-    state.claimed.set(task.id, task);
-    state.lowestClaimed = Math.min(state.lowestClaimed, task.request.priority);
+  for (const task of known) state.claimed.set(task.id, task);
+  if (known.length > 0 && life !== undefined) {
+    const awaited = new Set(known.flatMap(({ id }) => (state.waiters.has(id) ? [id] : [])));
+    state.dispatcher().tell({ type: "run", life, tasks: known, awaited });
   }
-  // Only a claim that got all it wanted leaves the question open.
-  if (tasks.length === limit) state.hasReady = true;
-  state.wanted += Math.max(0, wanted - known.length);
-  if (known.length > 0 && life !== undefined) state.dispatcher().tell({ type: "run", life, tasks: known });
   claimsCameIn(state);
   tellExpired(state, self, expired);
   if (unknown.length > 0) self.tell({ type: "park", tasks: unknown });
@@ -281,7 +250,7 @@ export function stopClaiming(state: QueueState, { reply }: Extract<QueueMessage,
 }
 
 function claimsCameIn(state: QueueState): void {
-  if (state.claiming === 0) for (const reply of state.stopped.splice(0)) reply();
+  if (!state.demand.isClaiming) for (const reply of state.stopped.splice(0)) reply();
 }
 
 /** Claims, if that is all there is to do. */

@@ -1,10 +1,11 @@
 import { defineActor, type Actor, type Self } from "../actor/actor.ts";
 import type { StoredTask } from "../task/task.ts";
 import { advance } from "./advancing.ts";
-import { cancelTasks, deleteTasks, purge, requeueTasks } from "./control.ts";
+import { cancelTasks, deleteTasks, moveTasks, purge, requeueTasks } from "./control.ts";
 import { drain, drained, drainWaitOver } from "./draining.ts";
 import { enqueueTasks, publishStage } from "./enqueueing.ts";
 import { endLease, lease, leaseWaitOver, serveLeases } from "./leases.ts";
+import { follow, keep, noted, recall, storeNotes } from "./noting.ts";
 import { storedOutcome } from "./outcome.ts";
 import {
   becameReady,
@@ -49,8 +50,13 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
       stopWaiting(state, { ids, sink }) {
         for (const id of ids) state.waiters.remove(id, sink);
       },
+      follow,
+      stopFollowing(state, { id, sink }) {
+        state.followers.remove(id, sink);
+      },
       cancel: cancelTasks,
       requeue: requeueTasks,
+      move: moveTasks,
       delete: deleteTasks,
       purge,
       configureQueue(state, { queue, patch, reply }, self) {
@@ -79,6 +85,12 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
         settleEnded(state, self);
       },
       dispatcherStarted: handleDispatcherStarted,
+      noted,
+      storeNotes(state, _message, self) {
+        storeNotes(state, self);
+      },
+      recall,
+      keep,
       attemptsEnded: handleAttemptsEnded,
       settleEnded(state, _message, self) {
         settleEnded(state, self);

@@ -1,5 +1,5 @@
 import type { EpochMs } from "../base/clock.ts";
-import { CancelledError, TimeoutError } from "../base/errors.ts";
+import { CancelledError, StalledError, TimeoutError } from "../base/errors.ts";
 import { judge, type AttemptFault } from "../task/retry.ts";
 import { toTaskError } from "../task/task-error.ts";
 import type { AttemptFailure, Payload, StoredTask, TaskError } from "../task/task.ts";
@@ -9,7 +9,7 @@ import type { AttemptEnd, Settlement } from "../storage/storage.ts";
 /** Why a task was told to stop. */
 export type StopCause =
   | { readonly type: "cancel"; readonly reason: string }
-  | { readonly type: "timeout"; readonly ms: number };
+  | { readonly type: "timeout" | "stall"; readonly ms: number };
 
 /** What a report means for the task. Pure: the moment and the random number are given. */
 export function settlementFor(
@@ -44,16 +44,22 @@ function endFor(
     case "stopped": {
       // Nobody asked the task itself: its worker was ended for another reason.
       if (stop === undefined) return failureEnd(task, { reason: "interrupted", isRetryable: true }, interruption, at);
-      return failureEnd(task, { reason: "timeout", isRetryable: true }, toTaskError(new TimeoutError(stop.ms)), at);
+      return failureEnd(task, { reason: reasonOf(stop), isRetryable: true }, errorOf(stop), at);
     }
     case "fault": {
       const isLate = stop !== undefined && end.fault.reason === "error";
-      if (isLate)
-        return failureEnd(task, { ...end.fault, reason: "timeout" }, toTaskError(new TimeoutError(stop.ms)), at);
+      if (isLate) return failureEnd(task, { ...end.fault, reason: reasonOf(stop) }, errorOf(stop), at);
       return failureEnd(task, end.fault, end.error, at);
     }
   }
 }
+
+type Overdue = Extract<StopCause, { ms: number }>;
+
+const reasonOf = ({ type }: Overdue): "timeout" | "stalled" => (type === "stall" ? "stalled" : "timeout");
+
+const errorOf = ({ type, ms }: Overdue): TaskError =>
+  toTaskError(type === "stall" ? new StalledError(ms) : new TimeoutError(ms));
 
 export function completedEnd({ request }: StoredTask, result: Payload): AttemptEnd {
   const { resultTtlMs } = request;

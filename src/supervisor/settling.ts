@@ -1,8 +1,8 @@
 import type { Self } from "../actor/actor.ts";
 import type { Settlement } from "../storage/storage.ts";
-import type { TaskId } from "../task/task.ts";
 import { cancelAgain } from "./control.ts";
 import { drained } from "./draining.ts";
+import { takeNotes } from "./noting.ts";
 import { settledOutcome } from "./outcome.ts";
 import type { EndedAttempt, QueueMessage, TaskOutcome } from "./protocol.ts";
 import {
@@ -27,7 +27,7 @@ export function handleAttemptsEnded(
   { ended, wanted, isBusy }: Extract<QueueMessage, { type: "attemptsEnded" }>,
   self: Self<Inbox>,
 ): void {
-  state.wanted += wanted;
+  state.demand.add(wanted);
   state.ended.push(...ended);
   const mayGather = isBusy && state.ended.length < gathering.most && !state.isStopping;
   if (!mayGather || ended.some((attempt) => isUrgent(state, attempt))) settleEnded(state, self);
@@ -59,9 +59,7 @@ export function handleDispatcherStarted(
   self: Self<Inbox>,
 ): void {
   state.dispatcherLife = life;
-  state.workers = workers;
-  // What is being claimed will be given to this life.
-  state.wanted = Math.max(0, wanted - state.claiming);
+  state.demand.restart(wanted, workers);
   const known = new Set(state.ended.map(({ task }) => task.id));
   const lost = [...state.claimed.values()].filter(({ id }) => !running.has(id) && !known.has(id));
   const ended = lost.map((task): EndedAttempt => ({ task, report: { id: task.id, end: { type: "unstarted" } } }));
@@ -82,17 +80,19 @@ export function park(state: QueueState, { tasks }: Extract<Inbox, { type: "park"
 
 function settleAttempts(state: QueueState, self: Self<Inbox>, ended: readonly EndedAttempt[]): void {
   const now = self.clock.now();
-  const settlements = ended.map(({ task, report, timedOutMs }) => {
+  const settlements = ended.map((attempt) => {
+    const { task, report } = attempt;
     state.claimed.delete(task.id);
-    const stop = stopCause(state, task.id, timedOutMs);
+    const stop = stopCause(state, attempt);
     return settlementFor(task, report, stop, { epoch: state.epoch, now, random: self.random() });
   });
   settle(state, self, settlements, () => undefined);
 }
 
-function stopCause(state: QueueState, id: TaskId, timedOutMs: number | undefined): StopCause | undefined {
-  const stop = state.stops.get(id);
+function stopCause(state: QueueState, { task, timedOutMs, stalledMs }: EndedAttempt): StopCause | undefined {
+  const stop = state.stops.get(task.id);
   if (stop !== undefined) return { type: "cancel", reason: stop.reason };
+  if (stalledMs !== undefined) return { type: "stall", ms: stalledMs };
   return timedOutMs === undefined ? undefined : { type: "timeout", ms: timedOutMs };
 }
 
@@ -109,8 +109,9 @@ export function settle(
   commit(
     state,
     self,
-    [{ type: "settle", now: self.clock.now(), settlements }],
-    ([counted]) => {
+    [...takeNotes(state), { type: "settle", now: self.clock.now(), settlements }],
+    (answers) => {
+      const counted = answers.at(-1) ?? [];
       tellSettled(state, self, settlements, counted);
       retryLeases(state, self);
       poke(state, self);

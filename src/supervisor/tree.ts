@@ -1,8 +1,8 @@
 import type { SupervisorSpec } from "../actor/supervision.ts";
-import type { Executor } from "../executor/executor.ts";
 import type { Retention, Storage } from "../storage/storage.ts";
 import { dispatcherActor } from "./dispatcher.ts";
-import type { DispatcherMessage, QueueMessage, SweeperMessage } from "./protocol.ts";
+import type { DispatcherMessage, Executors, QueueMessage, SweeperMessage } from "./protocol.ts";
+import { Followers } from "./followers.ts";
 import { queueActor } from "./queue.ts";
 import { sweeperActor } from "./sweeper.ts";
 import { Waiters } from "./waiters.ts";
@@ -11,7 +11,7 @@ import type { ActiveRun } from "./workload.ts";
 export interface TreeParts {
   readonly storage: Storage;
   readonly epoch: number;
-  readonly executor: Executor;
+  readonly executors: Executors;
   readonly names: ReadonlySet<string>;
   readonly retention: Retention;
 }
@@ -20,10 +20,11 @@ export interface TreeParts {
  * Children start top to bottom and stop bottom to top. A crash restarts the child and everything below it: the
  * dispatcher's claims are the queue's, and both rebuild what they know from the store. The sweeper needs nobody.
  */
-export function tree({ storage, epoch, executor, names, retention }: TreeParts): SupervisorSpec {
+export function tree({ storage, epoch, executors, names, retention }: TreeParts): SupervisorSpec {
   // What goes on while the actors are restarted.
-  const active = new Set<ActiveRun>();
+  const active = new Map(Array.from(executors.all.keys(), (name) => [name, new Set<ActiveRun>()]));
   const waiters = new Waiters();
+  const followers = new Followers();
   return {
     strategy: "restForOne",
     maxRestarts: 5,
@@ -40,7 +41,9 @@ export function tree({ storage, epoch, executor, names, retention }: TreeParts):
             names,
             retention,
             waiters,
+            followers,
             owner: "dispatcher",
+            defaultExecutor: executors.byDefault,
             dispatcher: () => ref<DispatcherMessage>("dispatcher"),
             sweeper: () => ref<SweeperMessage>("sweeper"),
           }),
@@ -49,7 +52,7 @@ export function tree({ storage, epoch, executor, names, retention }: TreeParts):
         name: "dispatcher",
         restart: "permanent",
         stopWithinMs: 30_000,
-        actor: (ref) => dispatcherActor({ executor, active, queue: () => ref<QueueMessage>("queue") }),
+        actor: (ref) => dispatcherActor({ executors, active, queue: () => ref<QueueMessage>("queue") }),
       },
       { name: "sweeper", restart: "permanent", stopWithinMs: 5_000, actor: () => sweeperActor(storage) },
     ],

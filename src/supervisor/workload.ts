@@ -6,6 +6,10 @@ import type { StoredTask, TaskId } from "../task/task.ts";
 export interface Waiting {
   readonly task: StoredTask;
   readonly place: number;
+  /** Its priority, or that of a task that its claim gave after it. */
+  readonly rank: number;
+  /** Somebody waits for its end. */
+  readonly isAwaited: boolean;
 }
 
 /** A batch that an executor has. Kept outside of the actor's state, because it goes on when the actor is restarted. */
@@ -16,7 +20,7 @@ export interface ActiveRun {
   readonly size: number;
   readonly estimateMs: number;
   readonly run: Run;
-  /** The priority of the last of its tasks, which is the lowest. */
+  /** The rank of the last of its tasks, which is the lowest. */
   readonly lowest: number;
   /** What it had not started was taken back. */
   isRevoked: boolean;
@@ -25,6 +29,10 @@ export interface ActiveRun {
   readonly expiresAt: EpochMs;
   /** Tasks that were told to stop because their time was up, with that time. */
   readonly timedOut: Map<TaskId, number>;
+  /** Likewise because they had been silent for so long. */
+  readonly stalled: Map<TaskId, number>;
+  /** When attempts that must not be silent for long last said something. */
+  readonly heardAt: Map<TaskId, EpochMs>;
   /** Tasks that were told to stop for another reason. */
   readonly stopped: Set<TaskId>;
 }
@@ -81,9 +89,14 @@ export class Workload {
   /** What waits behind a task that takes long, or was thought to be next long ago, goes to the first worker that is free. */
   takeBackStuck(now: EpochMs): void {
     const overdue = now - this.#patience();
+    let earliest = Number.POSITIVE_INFINITY;
     for (const active of this.active) {
-      if (sinceOf(active) <= overdue || active.expiresAt <= now) takeBack(active);
+      if (sinceOf(active) > overdue && active.expiresAt > now) continue;
+      takeBack(active);
+      earliest = Math.min(earliest, active.handedOverAt);
     }
+    // What came after it does not go before it.
+    for (const active of this.active) if (active.handedOverAt >= earliest && !hasBegun(active)) takeBack(active);
   }
 
   /** For a worker that has nothing to do while nothing waits: it takes over what another has not begun. */
@@ -101,8 +114,8 @@ export class Workload {
   }
 
   /** What is less important, and has not begun, is taken back. */
-  makeWay(priority: number): void {
-    for (const active of this.active) if (active.lowest < priority && unstarted(active) > 0) takeBack(active);
+  makeWay(rank: number): void {
+    for (const active of this.active) if (active.lowest < rank && unstarted(active) > 0) takeBack(active);
   }
 
   /** The moment at which something may be stuck; infinity while nothing runs. */
@@ -140,8 +153,13 @@ export function takeBack(active: ActiveRun): void {
   active.run.revoke();
 }
 
-/** Since when its task runs, or it waits. */
-const sinceOf = ({ run, handedOverAt }: ActiveRun): EpochMs => run.current()?.startedAt ?? handedOverAt;
+/** Since when its task runs, or it waits. One that is between two tasks does neither. */
+function sinceOf(active: ActiveRun): EpochMs {
+  const startedAt = active.run.current()?.startedAt;
+  return startedAt ?? (hasBegun(active) ? Number.POSITIVE_INFINITY : active.handedOverAt);
+}
+
+const hasBegun = ({ tasks, size, run }: ActiveRun): boolean => tasks.size < size || run.current() !== undefined;
 
 /** About how many of its tasks have not begun. */
 const unstarted = ({ tasks, run }: ActiveRun): number => tasks.size - (run.current() === undefined ? 0 : 1);

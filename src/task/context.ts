@@ -1,10 +1,11 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { EpochMs } from "../base/clock.ts";
 import { NoCurrentTaskError } from "../base/errors.ts";
+import type { LogLevel } from "./log-line.ts";
 import type { Metadata, TaskId } from "./task.ts";
 
 /** What a handler may know of the task it runs for. */
-export interface TaskContext {
+export interface TaskContext<R = Readonly<Record<string, unknown>>> {
   readonly id: TaskId;
   readonly name: string;
   /** Which start of the task this is; 1 for the first. */
@@ -19,20 +20,45 @@ export interface TaskContext {
   readonly cancelled: boolean;
   /** When the attempt is stopped; left out when the task has no `timeout`. */
   readonly deadline?: EpochMs;
+  /** What the worker has set up, see `defineResources`; empty when nothing was defined. */
+  readonly resources: R;
+  /** Tells how far it has come: shown to whoever follows the task, and kept with it. Of many in 50 ms, the last counts. */
+  progress(done: number, total: number): void;
+  /** Likewise, with any value that can be an argument, of at most 65,536 bytes. @throws NotSerializableError, PayloadTooLargeError. */
+  progress(value: unknown): void;
+  /**
+   * Keeps a line with the task: 1,000 of one attempt, and `maxLogBytes`; the rest is dropped. `fields` is JSON data.
+   *
+   * @throws InvalidArgumentError for an unknown level. NotSerializableError.
+   */
+  log(level: LogLevel, message: string, fields?: object): void;
+  /** Says that it is alive, see `stallTimeout`; so do `progress` and `log`. */
+  heartbeat(): void;
+  /**
+   * The value that `make` gives, or that it gave to an earlier call with this key, by whichever attempt of the task.
+   * Resolves when the value is on disk. A crash in between has `make` called again.
+   *
+   * @param key 1 to 200 bytes without control characters.
+   * @throws what `make` throws. NotSerializableError, PayloadTooLargeError. CancelledError when the attempt is over.
+   */
+  checkpoint<T>(key: string, make: () => T): Promise<Awaited<T>>;
   /** @throws CancelledError when `cancelled`. */
   throwIfCancelled(): void;
 }
 
 /**
- * The task whose handler is running, also in what it calls and awaits.
+ * The task whose handler is running, also in what it calls and awaits. `R` is the type of its resources, unchecked.
  *
  * @throws NoCurrentTaskError outside of a handler.
  */
-export function currentTask(): TaskContext {
+export function currentTask<R = Readonly<Record<string, unknown>>>(): TaskContext<R> {
   const context = contexts.getStore();
   if (context === undefined) throw new NoCurrentTaskError();
-  return context;
+  return context as TaskContext<R>;
 }
+
+/** Whether a handler is running. */
+export const isInTask = (): boolean => contexts.getStore() !== undefined;
 
 /** Calls `run` with `context` as its current task. */
 export const runInContext = <T>(context: TaskContext, run: () => T): T => contexts.run(context, run);

@@ -87,6 +87,11 @@ export interface CommonOptions {
   readonly ttl?: Duration | undefined;
   /** The longest that one attempt may take. Default: no limit. */
   readonly timeout?: Duration | undefined;
+  /**
+   * The longest that one attempt may be silent: without `heartbeat`, `progress` or `log`. At least 200 ms. Default: no
+   * limit.
+   */
+  readonly stallTimeout?: Duration | undefined;
   /** How often an attempt that fails or times out is repeated. Default 0. */
   readonly maxRetries?: number | undefined;
   /** A fixed delay before each retry. Excludes `backoff`. */
@@ -104,8 +109,34 @@ export interface CommonOptions {
   readonly tags?: readonly string[] | undefined;
   /** Plain JSON data kept with the task. */
   readonly metadata?: Metadata | undefined;
-  /** Where the handler runs. Default `"thread"`. */
-  readonly executor?: "thread" | undefined;
+  /** Where the handler runs. Default: the `executor` that the runtime was opened with. */
+  readonly executor?: ExecutorName | undefined;
+  /**
+   * Tasks of a queue with the same key run one after the other, in the order they were enqueued in: none starts before
+   * the one before it is completed, failed for good, cancelled, expired or deleted.
+   */
+  readonly orderingKey?: string | undefined;
+  /** What `concurrency.perKey` of the queue and of the task counts by. */
+  readonly concurrencyKey?: string | undefined;
+}
+
+/** Worker threads, child processes, or promises on the event loop of one thread. */
+export type ExecutorName = "thread" | "process" | "async";
+
+/** How many run at the same time. */
+export interface ConcurrencyOptions {
+  /** Default: no limit. */
+  readonly max?: number | undefined;
+  /** Of those with one `concurrencyKey`. Default: no limit. */
+  readonly perKey?: number | undefined;
+}
+
+/** How many may start: `max` at once, and `max` more in every `per`, evenly. */
+export interface RateLimitOptions {
+  /** 1 to 1,000,000. */
+  readonly max: number;
+  /** At most 30 days. */
+  readonly per: Duration;
 }
 
 /** Options of a definition, for a handler that takes `A`. */
@@ -114,6 +145,10 @@ export interface DefineOptions<A extends readonly unknown[] = readonly unknown[]
   readonly retryIf?: ((error: unknown) => boolean) | undefined;
   /** Shown with the task. */
   readonly version?: string | undefined;
+  /** The most tasks of this name, over all queues, that run at the same time. */
+  readonly concurrency?: number | ConcurrencyOptions | undefined;
+  /** How many tasks of this name, over all queues, may start. */
+  readonly rateLimit?: RateLimitOptions | undefined;
   /** A schema of the list of arguments, checked when a task is enqueued. The handler gets what it gives. */
   readonly input?: StandardSchemaV1<unknown, A> | undefined;
 }

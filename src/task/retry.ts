@@ -40,7 +40,7 @@ export function backoffDelay(backoff: Backoff, failures: number, random: number)
 
 /** What the worker says of an attempt that gave no value. */
 export interface AttemptFault {
-  readonly reason: "error" | "timeout" | "crash" | "interrupted";
+  readonly reason: "error" | "timeout" | "stalled" | "crash" | "interrupted";
   /** `false`: thrown as `NonRetryable`, or refused by `retryIf`. */
   readonly isRetryable: boolean;
   /** Thrown as `RetryLater`: the exact delay. */
@@ -80,7 +80,8 @@ export function judge(
       return { ...counts, to: "retrying", runAt: now + backoffDelay(crashBackoff, counts.crashes, random) };
     }
     case "error":
-    case "timeout": {
+    case "timeout":
+    case "stalled": {
       const counts = { failures: failures + 1, crashes, interruptions };
       if (!fault.isRetryable || counts.failures > request.maxRetries)
         return { ...counts, to: "failed", reason: fault.reason };

@@ -27,7 +27,9 @@ export interface TaskRequest {
   readonly expiresAt?: EpochMs;
   /** The longest that one attempt may take. */
   readonly timeoutMs?: number;
-  /** How often a failed attempt (a handler error or a timeout) is repeated. */
+  /** The longest that one attempt may say nothing. */
+  readonly stallTimeoutMs?: number;
+  /** How often a failed attempt (a handler error, a timeout or a stall) is repeated. */
   readonly maxRetries: number;
   readonly backoff: Backoff;
   /** Interruptions after which the task fails; unlimited when left out. */
@@ -36,12 +38,26 @@ export interface TaskRequest {
   readonly resultTtlMs?: number;
   /** At most one unfinished task of a queue has this key. */
   readonly dedupeKey?: string;
+  /** Tasks of a queue with this key run one after the other, in the order they were accepted in. */
+  readonly orderingKey?: string;
+  /** What limits per key count by. */
+  readonly concurrencyKey?: string;
+  /** Where it runs; the default executor when left out. */
+  readonly executor?: string;
   readonly tags: readonly string[];
   readonly metadata: Metadata;
 }
 
 /** Why an attempt ended without a value. */
-export type FailureReason = "error" | "timeout" | "crash" | "poison" | "interrupted" | "cancelled" | "expired";
+export type FailureReason =
+  | "error"
+  | "timeout"
+  | "stalled"
+  | "crash"
+  | "poison"
+  | "interrupted"
+  | "cancelled"
+  | "expired";
 
 /** An error as data: what survives threads, processes and the store. */
 export interface TaskError {

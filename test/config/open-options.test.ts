@@ -20,8 +20,15 @@ describe("what is left out", () => {
     expect(rest).toEqual({
       tasks: [pathToFileURL(resolve("tasks.ts")).href],
       storage: { tasks: folder(".omniq"), results: folder(".omniq"), events: folder(".omniq") },
-      threads: availableParallelism(),
+      executors: {
+        threads: availableParallelism(),
+        processes: 0,
+        promises: 0,
+        environment: [],
+        byDefault: "thread",
+      },
       queues: new Map(),
+      routing: { type: "priority" },
       durability: "sync",
       retention: { completedMs: day, failedMs: 30 * day, eventsMs: day },
       events: "errors",
@@ -89,12 +96,60 @@ describe("storage", () => {
   });
 });
 
+describe("limits of queues", () => {
+  const queue = (options: object) => open({ queues: { q: options } }).queues.get("q");
+
+  test("are numbers, or objects with one per key", () => {
+    expect(queue({ concurrency: 2 })).toMatchObject({ concurrency: { max: 2 } });
+    expect(queue({ concurrency: { perKey: 1 } })?.concurrency).toEqual({ perKey: 1 });
+    expect(queue({ concurrency: { max: 5, perKey: 1 } })?.concurrency).toEqual({ max: 5, perKey: 1 });
+  });
+
+  test("of rates take lengths of time as text", () => {
+    expect(queue({ rateLimit: { max: 10, per: "1s" } })?.rateLimit).toEqual({ max: 10, perMs: 1_000 });
+  });
+
+  test.each([
+    [{ concurrency: 0 }, "INVALID_ARGUMENT", "options.queues.q.concurrency"],
+    [{ concurrency: { perKey: 1.5 } }, "INVALID_ARGUMENT", "options.queues.q.concurrency.perKey"],
+    [{ concurrency: { perkey: 1 } }, "UNKNOWN_OPTION", "options.queues.q.concurrency.perkey"],
+    [{ rateLimit: 5 }, "INVALID_ARGUMENT", "options.queues.q.rateLimit"],
+    [{ rateLimit: { max: 5 } }, "INVALID_ARGUMENT", "options.queues.q.rateLimit.per"],
+    [{ rateLimit: { per: "1s" } }, "INVALID_ARGUMENT", "options.queues.q.rateLimit.max"],
+    [{ rateLimit: { max: 0, per: "1s" } }, "INVALID_ARGUMENT", "options.queues.q.rateLimit.max"],
+    [{ rateLimit: { max: 1_000_001, per: "1s" } }, "INVALID_ARGUMENT", "options.queues.q.rateLimit.max"],
+    [{ rateLimit: { max: 1, per: 0 } }, "INVALID_ARGUMENT", "options.queues.q.rateLimit.per"],
+    [{ rateLimit: { max: 1, per: "31d" } }, "INVALID_ARGUMENT", "options.queues.q.rateLimit.per"],
+    [{ weight: 0 }, "INVALID_ARGUMENT", "options.queues.q.weight"],
+    [{ weight: 1_001 }, "INVALID_ARGUMENT", "options.queues.q.weight"],
+    [{ priorityPolicy: "lifo" }, "INVALID_ARGUMENT", "options.queues.q.priorityPolicy"],
+    [{ agingStep: "1s" }, "INVALID_ARGUMENT", "options.queues.q.agingStep"],
+    [{ agingStep: "1s", priorityPolicy: "fifo" }, "INVALID_ARGUMENT", "options.queues.q.agingStep"],
+    [{ agingStep: 0, priorityPolicy: "aging" }, "INVALID_ARGUMENT", "options.queues.q.agingStep"],
+  ])("%j is refused", (options, code, path) => {
+    expect(caught(() => queue(options))).toMatchObject({ code, path });
+  });
+});
+
+describe("routing", () => {
+  test("strict goes by the order of the queues", () => {
+    expect(open({ routing: "strict", queues: { b: {}, a: {} } }).routing).toEqual({
+      type: "strict",
+      queues: ["b", "a"],
+    });
+  });
+
+  test("of another kind is refused", () => {
+    expect(caught(() => open({ routing: "random" }))).toMatchObject({ path: "options.routing" });
+  });
+});
+
 test("queues are read with their limits and defaults", () => {
   const { queues } = open({ queues: { mail: { concurrency: 2, paused: true, defaults: { ttl: "1m" } }, other: {} } });
 
   expect(queues).toEqual(
     new Map([
-      ["mail", { concurrency: 2, paused: true, defaults: { ttl: 60_000 } }],
+      ["mail", { concurrency: { max: 2 }, paused: true, defaults: { ttl: 60_000 } }],
       ["other", { defaults: {} }],
     ]),
   );
@@ -136,8 +191,12 @@ test.each<[string, object]>([
   ["executors.threads", { executors: { threads: 257 } }],
   ["executors.threads", { executors: { threads: 1.5 } }],
   ["executors.threads", { executors: { threads: "2" } }],
-  ["executors.processes", { executors: { processes: 1 } }],
-  ["executors.async", { executors: { async: { concurrency: 100 } } }],
+  ["executors.processes", { executors: { processes: -1 } }],
+  ["executors.processes", { executors: { processes: 257 } }],
+  ["executors.async", { executors: { async: 100 } }],
+  ["executors.async.concurrency", { executors: { async: { concurrency: 0 } } }],
+  ["executors.environment", { executors: { environment: "PATH" } }],
+  ["executors.environment[0]", { executors: { environment: [""] } }],
   ["executor", { executor: "process" }],
   ["queues", { queues: [] }],
   ["queues", { queues: null }],

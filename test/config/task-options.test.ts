@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InvalidArgumentError, OmniqError, UnknownOptionError } from "../../src/base/errors.ts";
-import { prepareTaskDefaults, resolveOpenOptions, resolveTaskOptions } from "../../src/config/resolve.ts";
+import { limitsOfTask, prepareTaskDefaults, resolveOpenOptions, resolveTaskOptions } from "../../src/config/resolve.ts";
 import { definitionOptions, taskOptions } from "../../src/config/task-options.ts";
 import { at } from "../../src/schedule/at.ts";
 import { defaultBackoff } from "../../src/task/retry.ts";
@@ -12,7 +12,7 @@ const now = 1_000_000;
 /** What a call gives, over what the definition and the queues say. */
 function resolved(call?: unknown, definition?: unknown, queues: object = {}) {
   const options = resolveOpenOptions({ tasks: [], queues });
-  return resolveTaskOptions(call, prepareTaskDefaults("resize", definition, options.queues), now);
+  return resolveTaskOptions(call, prepareTaskDefaults("resize", definition, options), now);
 }
 
 const request = (...layers: Parameters<typeof resolved>) => resolved(...layers).request;
@@ -77,6 +77,7 @@ test("everything that may be said comes out", () => {
       tags: ["a", "b"],
       metadata: { list: [1, null, { deep: true }] },
       dedupeKey: "key",
+      executor: "thread",
     },
   });
 });
@@ -299,8 +300,23 @@ test("what the caller changes after the call changes nothing", () => {
   expect({ metadata, tags }).toEqual({ metadata: { list: [1] }, tags: ["a"] });
 });
 
+test("a task runs where its call or its definition says, and the runtime decides where neither does", () => {
+  const open = resolveOpenOptions({ tasks: [], executors: { processes: 1, async: {} } });
+  const defaults = prepareTaskDefaults("resize", { executor: "process" }, open);
+
+  expect(resolveTaskOptions({ executor: "async" }, defaults, now).request.executor).toBe("async");
+  expect(resolveTaskOptions({}, defaults, now).request.executor).toBe("process");
+  expect(resolved().request.executor).toBeUndefined();
+});
+
+test("an executor that is not open is refused with what would open it", () => {
+  expect(() => resolved({ executor: "process" })).toThrow("executors: { processes: 2 }");
+  expect(() => resolved({ executor: "async" })).toThrow("executors: { async: { concurrency: 100 } }");
+  expect(() => resolved({}, { executor: "process" })).toThrow("not open");
+});
+
 test("whatever a call gives is taken or refused with an error of ours, and never changed", () => {
-  const defaults = prepareTaskDefaults("resize", undefined, new Map());
+  const defaults = prepareTaskDefaults("resize", undefined, resolveOpenOptions({ tasks: [] }));
 
   fc.assert(
     fc.property(optionsOf(taskOptions), (options) => {
@@ -314,9 +330,45 @@ test("whatever a call gives is taken or refused with an error of ours, and never
 test("whatever a definition gives is taken or refused with an error of ours, and never changed", () => {
   fc.assert(
     fc.property(optionsOf(definitionOptions), (options) => {
-      const error = caught(() => prepareTaskDefaults("resize", frozen(options), new Map()));
+      const error = caught(() => prepareTaskDefaults("resize", frozen(options), resolveOpenOptions({ tasks: [] })));
 
       expect(error === undefined || error instanceof OmniqError).toBe(true);
     }),
   );
+});
+
+describe("keys", () => {
+  test("come from the call, the definition, then the queue", () => {
+    const queues = { default: { defaults: { orderingKey: "queue", concurrencyKey: "queue" } } };
+
+    expect(
+      request({ orderingKey: "call" }, { orderingKey: "definition", concurrencyKey: "definition" }, queues),
+    ).toMatchObject({
+      orderingKey: "call",
+      concurrencyKey: "definition",
+    });
+    expect(request({}, {}, queues)).toMatchObject({ orderingKey: "queue", concurrencyKey: "queue" });
+  });
+
+  test("are left out where nobody gives them", () => {
+    expect(Object.keys(request({}))).not.toContain("orderingKey");
+    expect(Object.keys(request({}))).not.toContain("concurrencyKey");
+  });
+});
+
+describe("limits of a task", () => {
+  test("are read from its definition", () => {
+    expect(limitsOfTask("t", { concurrency: 2, rateLimit: { max: 3, per: "1m" } })).toEqual({
+      concurrency: 2,
+      rateLimit: { max: 3, perMs: 60_000 },
+    });
+    expect(limitsOfTask("t", { concurrency: { perKey: 1 } })).toEqual({ concurrencyPerKey: 1 });
+    expect(limitsOfTask("t", { priority: 5 })).toBeUndefined();
+  });
+
+  test("that make no sense are refused with the name of the task", () => {
+    expect(caught(() => limitsOfTask("t", { concurrency: 0 }))).toMatchObject({
+      path: 'options of task "t".concurrency',
+    });
+  });
 });

@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe } from "vitest";
 import { Bench, type CreateExecutor, type ExecutorTraits } from "./executor/bench.ts";
 import { closing } from "./executor/closing.ts";
 import { dying } from "./executor/dying.ts";
+import { equipping } from "./executor/equipping.ts";
 import { failing } from "./executor/failing.ts";
+import { noting } from "./executor/noting.ts";
 import { running } from "./executor/running.ts";
 import { starting } from "./executor/starting.ts";
 import { stopping } from "./executor/stopping.ts";
@@ -22,6 +24,8 @@ export function describeExecutor(name: string, traits: ExecutorTraits, create: C
     describe("stop and revoke", () => stopping(bench));
     describe.runIf(traits.isolates)("deaths", () => dying(bench));
     describe.runIf(traits.isolates)("what strays", () => straying(bench));
+    describe.runIf(traits.isolates)("equipment", () => equipping(bench));
+    describe.runIf(traits.isolates)("what attempts say", () => noting(bench));
     describe("validate", () => validating(bench));
     describe("close", () => closing(bench));
   });

@@ -29,7 +29,7 @@ const compilerOptions = {
   allowImportingTsExtensions: true,
 };
 
-describe.each(["README.md", "docs/start.md"])("%s", (page) => {
+describe.each(["README.md", "docs/start.md", "docs/guides/limits.md"])("%s", (page) => {
   const { files, others } = filesIn(page);
 
   test("names a file in every block of code", () => {

@@ -234,7 +234,7 @@ describe("options of a task", () => {
     ["dedupeKey", ["", 1, "x".repeat(201), "a\rb"]],
     ["onConflict", ["ignore", true]],
     ["onFull", ["drop", 0]],
-    ["executor", ["process", "cloud"]],
+    ["executor", ["process", "async", "cloud"]],
     ["durability", ["none", 1]],
     ["backoff", [{ delay: -1 }, { factor: 0 }, { factor: Number.NaN }, { jitter: 2 }, { type: "linear" }, 5]],
   ] as [string, unknown[]][])("%s is refused when it makes no sense, and the error says where", async (key, values) => {

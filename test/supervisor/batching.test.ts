@@ -5,13 +5,18 @@ import type { StoredTask } from "../../src/task/task.ts";
 import { newLife } from "../../src/task/task.ts";
 import { aTask } from "../support/tasks.ts";
 
-const stored = (name: string): { readonly task: StoredTask } => {
+interface Candidate {
+  readonly task: StoredTask;
+  readonly isAwaited: boolean;
+}
+
+const stored = (name: string, isAwaited = false): Candidate => {
   const { id, request, args } = aTask({ name });
-  return { task: { id, request, args, life: newLife(request) } };
+  return { task: { id, request, args, life: newLife(request) }, isAwaited };
 };
 
-const some = (count: number, name: string): { readonly task: StoredTask }[] =>
-  Array.from({ length: count }, () => stored(name));
+const some = (count: number, name: string, isAwaited = false): Candidate[] =>
+  Array.from({ length: count }, () => stored(name, isAwaited));
 
 const knowing = (means: Readonly<Record<string, number>>): Durations => {
   const durations = new Durations();
@@ -21,16 +26,26 @@ const knowing = (means: Readonly<Record<string, number>>): Durations => {
 
 describe("the next batch", () => {
   test("holds one task of which nothing is known", () => {
-    expect(nextBatch(some(5, "new"), 0, new Durations())).toEqual({ size: 1, estimateMs: batchMs });
+    expect(nextBatch(some(5, "new"), 0, new Durations())).toEqual({ size: 1, estimateMs: 4 });
   });
 
   test("holds as many as take the time of a batch together", () => {
-    const durations = knowing({ quick: batchMs / 8 });
-    expect(nextBatch(some(50, "quick"), 0, durations)).toEqual({ size: 8, estimateMs: batchMs });
+    const durations = knowing({ quick: batchMs.others / 8 });
+    expect(nextBatch(some(50, "quick"), 0, durations)).toEqual({ size: 8, estimateMs: batchMs.others });
+  });
+
+  test("is shorter where somebody waits for one of its tasks", () => {
+    const durations = knowing({ quick: batchMs.awaited / 4 });
+    expect(nextBatch(some(50, "quick", true), 0, durations)).toEqual({ size: 4, estimateMs: batchMs.awaited });
+    expect(nextBatch([...some(2, "quick"), ...some(20, "quick", true)], 0, durations).size).toBe(4);
+  });
+
+  test("ends before a task of which nothing is known", () => {
+    expect(nextBatch([...some(3, "quick"), ...some(2, "new")], 0, knowing({ quick: 0.1 })).size).toBe(3);
   });
 
   test("holds no more than it may", () => {
-    expect(nextBatch(some(50, "quick"), 0, knowing({ quick: batchMs / 8 }), 3).size).toBe(3);
+    expect(nextBatch(some(50, "quick"), 0, knowing({ quick: 0.1 }), 3).size).toBe(3);
   });
 
   test("never holds more than the largest batch", () => {
@@ -47,7 +62,7 @@ describe("the next batch", () => {
   });
 
   test("has at least one task, and more than one only within the time of a batch", () => {
-    const durations = fc.array(fc.double({ min: 0, max: 5, noNaN: true }), { minLength: 1, maxLength: 300 });
+    const durations = fc.array(fc.double({ min: 0, max: 25, noNaN: true }), { minLength: 1, maxLength: 300 });
     fc.assert(
       fc.property(durations, (all) => {
         const known = new Durations();
@@ -58,10 +73,10 @@ describe("the next batch", () => {
         const { size, estimateMs } = nextBatch(tasks, 0, known);
         expect(size).toBeGreaterThanOrEqual(1);
         expect(size).toBeLessThanOrEqual(largestBatch);
-        if (size > 1) expect(estimateMs).toBeLessThanOrEqual(batchMs);
+        if (size > 1) expect(estimateMs).toBeLessThanOrEqual(batchMs.others);
         // One more would not have fitted.
         if (size < Math.min(all.length, largestBatch)) {
-          expect(estimateMs + (all[size] ?? 0)).toBeGreaterThan(batchMs);
+          expect(estimateMs + (all[size] ?? 0)).toBeGreaterThan(batchMs.others);
         }
       }),
       { numRuns: 50 },
@@ -77,6 +92,7 @@ describe("durations", () => {
     durations.learn("task", 20);
 
     expect(durations.of("task")).toBe(12);
+    expect(durations.of("another")).toBeUndefined();
   });
 
   test("are kept by name", () => {

@@ -26,6 +26,8 @@ export class ObservedStorage implements Storage {
   refuseRead: ((read: "get" | "list" | "counts") => Error | undefined) | undefined;
   readonly open: Storage["open"];
   readonly result: Storage["result"];
+  readonly notes: Storage["notes"];
+  readonly checkpoint: Storage["checkpoint"];
   readonly events: Storage["events"];
   readonly queues: Storage["queues"];
   readonly parked: Storage["parked"];
@@ -41,6 +43,8 @@ export class ObservedStorage implements Storage {
     this.#clock = clock;
     this.open = (settings) => inner.open(settings);
     this.result = (id) => this.#after(() => inner.result(id));
+    this.notes = (id) => this.#after(() => inner.notes(id));
+    this.checkpoint = (id, key) => this.#after(() => inner.checkpoint(id, key));
     this.events = (query) => this.#after(() => inner.events(query));
     this.queues = () => this.#after(() => inner.queues());
     this.parked = () => this.#after(() => inner.parked());

@@ -90,7 +90,13 @@ export class TestSupervisor {
       log: { warn: write, error: write },
     });
     const running = system.start(
-      tree({ storage, epoch, executor, names: names instanceof Set ? names : new Set(names), retention: kept }),
+      tree({
+        storage,
+        epoch,
+        executors: { all: new Map([["thread", executor]]), byDefault: "thread" },
+        names: names instanceof Set ? names : new Set(names),
+        retention: kept,
+      }),
     );
     supervisor.#parts = { storage, executor, tree: running };
     await supervisor.settle();

@@ -1,4 +1,6 @@
-import { executorOptions, openOptions, queueOptions, retentionOptions } from "../../src/config/open-options.ts";
+import { concurrencyOptions, rateLimitOptions } from "../../src/config/limits.ts";
+import { executorOptions, openOptions, retentionOptions } from "../../src/config/open-options.ts";
+import { queueOptions } from "../../src/config/queue-options.ts";
 import type { Option, Options } from "../../src/config/read.ts";
 import {
   backoffOptions,
@@ -46,6 +48,16 @@ ${table(taskOptions)}
 ### Of a definition only
 
 ${table(without(definitionOptions, commonOptions))}
+
+### \`concurrency\` of queues and definitions
+
+A number is the same as \`max\` alone.
+
+${table(concurrencyOptions)}
+
+### \`rateLimit\` of queues and definitions
+
+${table(rateLimitOptions)}
 
 ### \`backoff\`
 

@@ -13,6 +13,11 @@ const contextOf = (id: string): TaskContext => ({
   metadata: {},
   signal: new AbortController().signal,
   cancelled: false,
+  resources: {},
+  progress() {},
+  log() {},
+  heartbeat() {},
+  checkpoint: (_key, make) => Promise.resolve(make()) as never,
   throwIfCancelled() {},
 });
 

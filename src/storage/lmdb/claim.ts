@@ -1,5 +1,7 @@
+import type { EpochMs } from "../../base/clock.ts";
 import type { StoredTask, TaskId, TaskLife } from "../../task/task.ts";
 import type { Claim, Claimed } from "../storage.ts";
+import { isLined } from "../key-lines.ts";
 import type { Batch, Held } from "./claims.ts";
 import { due, dueKey, taskIdOf, type Span } from "./keys.ts";
 import { ReadyOrder } from "./ready-order.ts";
@@ -14,17 +16,20 @@ export function claim(store: Store, change: Claim): Step<Claimed> {
         batch: store.claims.newBatch(change.owner, change.until),
         tasks: [],
         expired: [],
+        putAside: 0,
       };
       const order = new ReadyOrder(store, change);
-      while (round.tasks.length < change.limit) {
+      while (round.tasks.length < change.limit && round.putAside < mostPutAside) {
         const taken = order.take(change.limit - round.tasks.length);
         if (taken === undefined) break;
-        const { key, span, queue } = taken;
-        if (span === undefined) order.started(queue, claimTask(round, key) ? 1 : 0);
-        else order.started(queue, claimSpan(round, span));
+        const { key, span, lane } = taken;
+        if (span === undefined) order.started(lane, claimTask(round, key) ? 1 : 0);
+        else order.started(lane, claimSpan(round, span));
       }
-      order.close();
-      return { tasks: round.tasks, expired: round.expired };
+      const { tasks, expired } = round;
+      // A claim that got all it wanted is followed by another.
+      const heldUntil = tasks.length < change.limit ? heldUntilAfter(round, order) : undefined;
+      return { tasks, expired, ...(heldUntil === undefined ? {} : { heldUntil }) };
     },
   };
 }
@@ -36,14 +41,30 @@ interface Round {
   readonly batch: Batch;
   readonly tasks: StoredTask[];
   readonly expired: TaskId[];
+  /** How many had to wait for others with their keys. */
+  putAside: number;
+}
+
+/** A limit that is new over a long backlog is met in steps. */
+const mostPutAside = 2_000;
+
+function heldUntilAfter({ store, change, putAside }: Round, order: ReadyOrder): EpochMs | undefined {
+  if (putAside < mostPutAside) return order.heldUntil();
+  store.ledger.rates.holdUntil(change.now);
+  return change.now;
 }
 
 /** Claims a task that was taken out of the order; gives whether it could be. */
-function claimTask({ store, change, batch, tasks, expired }: Round, key: Buffer): boolean {
+function claimTask(round: Round, key: Buffer): boolean {
+  const { store, change, batch, tasks, expired } = round;
   const { claims, ledger, tables } = store;
   const row = store.row(key);
   if (row === undefined) return false;
   const { request } = row;
+  if (isLined(request) && !store.lines.admit(key, row)) {
+    round.putAside++;
+    return false;
+  }
   const id = taskIdOf(key);
   if (request.expiresAt !== undefined && request.expiresAt <= change.now) {
     store.endWaiting(key, row, { state: "expired", at: change.now });

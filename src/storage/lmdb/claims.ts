@@ -1,5 +1,7 @@
 import type { EpochMs } from "../../base/clock.ts";
 import type { TaskId, TaskLife, TaskRequest } from "../../task/task.ts";
+import { isLined, linesOf } from "../key-lines.ts";
+import type { Limits } from "../storage.ts";
 import { spanKey, type Span } from "./keys.ts";
 import { encodeData, encodeKeys } from "./records.ts";
 import type { Segment } from "./segment.ts";
@@ -113,7 +115,31 @@ export class Claims {
   readonly #held = new Map<TaskId, Held>();
   readonly #buried = new Map<TaskId, number>();
   readonly #changed = new Set<Batch>();
+  /** Names that have limits. */
+  readonly #limited: ReadonlyMap<string, Limits>;
+  /** How many run of each of those names, and in each line. */
+  readonly #runningAs = new Map<string, number>();
+  readonly #runningIn = new Map<string, number>();
   #nextBatch = 1;
+
+  constructor(limited: ReadonlyMap<string, Limits> = new Map()) {
+    this.#limited = limited;
+  }
+
+  /** Running tasks of a name that has limits. */
+  runningAs(name: string): number {
+    return this.#runningAs.get(name) ?? 0;
+  }
+
+  /** Running tasks of a line of tasks with one key. */
+  runningIn(line: string): number {
+    return this.#runningIn.get(line) ?? 0;
+  }
+
+  #count(request: TaskRequest, by: number): void {
+    if (this.#limited.has(request.name)) add(this.#runningAs, request.name, by);
+    if (isLined(request)) for (const { name } of linesOf(request)) add(this.#runningIn, name, by);
+  }
 
   get(id: TaskId): Held | undefined {
     return this.#held.get(id);
@@ -130,6 +156,7 @@ export class Claims {
   /** Claims a task that has a record of its own. */
   add(id: TaskId, held: Held): void {
     this.#held.set(id, held);
+    this.#count(held.request, 1);
     held.batch.addTask(held.key);
     this.#changed.add(held.batch);
   }
@@ -138,6 +165,7 @@ export class Claims {
   addSpan(ids: readonly TaskId[], segment: Segment, from: number, life: TaskLife, batch: Batch): void {
     ids.forEach((id, at) => this.#held.set(id, new HeldMember(segment, from + at, life, batch)));
     segment.running += ids.length;
+    this.#count(segment.request, ids.length);
     batch.addSpan({ segment: segment.key, from, to: from + ids.length });
     this.#changed.add(batch);
   }
@@ -145,6 +173,7 @@ export class Claims {
   /** Takes a claim back. Those of neighbours in a segment, `removeSpan` has to follow for. */
   remove(id: TaskId, held: Held): void {
     this.#held.delete(id);
+    this.#count(held.request, -1);
     if (held instanceof HeldMember) return;
     held.batch.removeTask();
     if (held.batch.isOver) this.#changed.add(held.batch);
@@ -182,6 +211,12 @@ export class Claims {
   lastAttempt(id: TaskId, known: number): number {
     return this.#buried.size === 0 ? known : Math.max(known, this.#buried.get(id) ?? 0);
   }
+}
+
+function add(counts: Map<string, number>, key: string, by: number): void {
+  const count = (counts.get(key) ?? 0) + by;
+  if (count === 0) counts.delete(key);
+  else counts.set(key, count);
 }
 
 /** What is on disk of a batch of claims. */

@@ -1,12 +1,15 @@
 import { DuplicateTaskError, TaskBusyError } from "../../base/errors.ts";
 import { isTerminal, isWaiting, mayMove, type TaskState } from "../../task/state.ts";
 import type { TaskLife, TaskRequest } from "../../task/task.ts";
-import type { Cancel, ConfigureQueue, Delete, QueueRecord, Requeue, Unpark } from "../storage.ts";
+import type { Cancel, ConfigureQueue, Delete, Move, QueueRecord, Requeue, Unpark } from "../storage.ts";
+import { isLined } from "../key-lines.ts";
+import { ensureRoom } from "./enqueue.ts";
 import { dropClaim } from "./leases.ts";
-import { parkedEnd, parkedStart, taskIdOf, taskKey } from "./keys.ts";
+import { forgetNotes } from "./notes.ts";
+import { parkedEnd, parkedKey, parkedStart, taskIdOf, taskKey } from "./keys.ts";
 import type { TaskRow } from "./records.ts";
 import type { Member } from "./segments.ts";
-import type { Step, Store } from "./store.ts";
+import type { Found, Step, Store } from "./store.ts";
 
 export function cancel(store: Store, { ids, now, reason }: Cancel): Step<readonly (TaskState | undefined)[]> {
   return {
@@ -68,6 +71,7 @@ function again(store: Store, key: Buffer, row: TaskRow, ended: TaskLife, now: nu
   const next = { ...row, request };
   store.tables.outcomes.remove(key);
   store.rewrite(key, next, life);
+  if (isLined(request)) store.lines.join(key, next);
   store.putReady(key, next);
   store.putExpiry(key, next);
   const dedupe = store.dedupeKeyOf(request);
@@ -75,6 +79,57 @@ function again(store: Store, key: Buffer, row: TaskRow, ended: TaskLife, now: nu
   store.ledger.count(request.queue, ended.state, -1);
   store.ledger.count(request.queue, "ready", 1);
   store.event("requeued", taskIdOf(key), request, ended.attempt, { at: now });
+}
+
+export function move(store: Store, { ids, queue }: Move): Step<readonly (TaskState | undefined)[]> {
+  const mayMoveTo = (found: Found | undefined): found is Found =>
+    found !== undefined && isWaiting(found.life.state) && found.row.request.queue !== queue;
+  return {
+    check() {
+      const moving = new Set(ids.filter((id) => mayMoveTo(store.find(taskKey(id)))));
+      const taken = new Set<string>();
+      for (const id of moving) {
+        const request = store.find(taskKey(id))?.row.request;
+        if (request?.dedupeKey === undefined) continue;
+        const holder = store.holderOf({ ...request, queue });
+        if (holder !== undefined || taken.has(request.dedupeKey)) {
+          throw new DuplicateTaskError(holder ?? id, `The dedupe key ${JSON.stringify(request.dedupeKey)}`);
+        }
+        taken.add(request.dedupeKey);
+      }
+      if (moving.size > 0) ensureRoom(store, new Map([[queue, moving.size]]));
+    },
+    apply: () =>
+      ids.map((id) => {
+        const key = taskKey(id);
+        const found = store.find(key);
+        if (mayMoveTo(found)) {
+          if (found.member !== undefined) leave(store, found.member);
+          moveTask(store, key, found.row, queue);
+        }
+        return found?.life.state;
+      }),
+  };
+}
+
+function moveTask(store: Store, key: Buffer, row: TaskRow, queue: string): void {
+  const { ledger, tables } = store;
+  const { life, sequence } = row;
+  store.withdraw(row);
+  ledger.count(row.request.queue, life.state, -1);
+  const request: TaskRequest = { ...row.request, queue };
+  const moved: TaskRow = { ...row, request, lane: ledger.lane(request).number };
+  store.rewrite(key, moved, life);
+  const dedupe = store.dedupeKeyOf(request);
+  if (dedupe !== undefined) tables.dedupe.put(dedupe, key);
+  if (isLined(request)) store.lines.join(key, moved);
+  store.putExpiry(key, moved);
+  if (life.state === "ready" && life.parked === true) {
+    tables.parked.put(parkedKey(request.name, sequence), key);
+    ledger.park(request.name, 1);
+  } else if (life.state === "ready") store.putReady(key, moved);
+  else store.putDue(key, moved, life);
+  ledger.count(queue, life.state, 1);
 }
 
 export function remove(store: Store, { ids, force, ifState }: Delete): Step<readonly boolean[]> {
@@ -94,12 +149,9 @@ export function remove(store: Store, { ids, force, ifState }: Delete): Step<read
         if (member !== undefined) removeMember(store, member, life.state);
         else if (isWaiting(life.state)) store.removeWaiting(row);
         else store.tables.outcomes.remove(key);
-        if (!isTerminal(life.state)) {
-          store.removeExpiry(row);
-          const dedupe = store.dedupeKeyOf(row.request);
-          if (dedupe !== undefined) store.tables.dedupe.remove(dedupe);
-        }
+        if (!isTerminal(life.state)) store.letGo(row);
         store.tables.tasks.remove(key);
+        forgetNotes(store, key);
         store.ledger.count(row.request.queue, life.state, -1);
         return true;
       }),
@@ -131,5 +183,11 @@ export function unpark(store: Store, { name, limit }: Unpark): Step<number> {
 }
 
 export function configureQueue(store: Store, { queue, patch }: ConfigureQueue): Step<QueueRecord> {
-  return { apply: () => store.ledger.configure(queue, patch) };
+  return {
+    apply() {
+      const record = store.ledger.configure(queue, patch);
+      if (patch.concurrencyPerKey !== undefined) store.lines.refill();
+      return record;
+    },
+  };
 }

@@ -4,18 +4,9 @@ import { isKept } from "../../task/event.ts";
 import type { TaskState } from "../../task/state.ts";
 import { newLife, type TaskId } from "../../task/task.ts";
 import type { Enqueue, NewTask, Publish, Stage } from "../storage.ts";
-import {
-  due,
-  dueKindOf,
-  dueLaneOf,
-  firstOfOthers,
-  laneEnd,
-  laneStart,
-  readyKey,
-  spanOf,
-  taskIdOf,
-  taskKey,
-} from "./keys.ts";
+import { isLined } from "../key-lines.ts";
+import { due, dueKindOf, dueLaneOf, firstOfOthers, laneEnd, laneStart, spanOf, taskIdOf, taskKey } from "./keys.ts";
+import { forgetNotes } from "./notes.ts";
 import { encodeTask, type TaskRow } from "./records.ts";
 import { largestSegment } from "./segment.ts";
 import type { Step, Store } from "./store.ts";
@@ -45,7 +36,7 @@ export function enqueue(store: Store, change: Enqueue): Step<readonly (TaskId | 
         const at = answers.length;
         const [task, decision = "store"] = [tasks[at] as NewTask, decisions[at]];
         if (decision === "store") {
-          const size = put(store, { tasks, ids, at }, store.ledger.queue(task.request.queue).number);
+          const size = put(store, { tasks, ids, at }, store.ledger.lane(task.request).number);
           for (let index = at; index < at + size; index++) answers.push(tasks[index]?.id);
         } else if ("skip" in decision) {
           answers.push(undefined);
@@ -119,7 +110,7 @@ function perQueue(tasks: readonly NewTask[], decisions: readonly Decision[]): Ma
   return added;
 }
 
-function ensureRoom(store: Store, added: ReadonlyMap<string, number>): void {
+export function ensureRoom(store: Store, added: ReadonlyMap<string, number>): void {
   for (const [queue, count] of added) {
     const maxSize = store.ledger.knownQueue(queue)?.record.maxSize;
     if (maxSize !== undefined && store.ledger.unfinished(queue) + count > maxSize)
@@ -157,6 +148,7 @@ function put(store: Store, arrivals: Arrivals, lane: number, hiddenIn?: string):
 function sizeOfSegment({ tasks, ids, at }: Arrivals): number {
   const request = tasks[at]?.request;
   if (request === undefined || request.dedupeKey !== undefined || request.expiresAt !== undefined) return 1;
+  if (isLined(request)) return 1;
   if (newLife(request).state !== "ready") return 1;
   let bytes = 0;
   let end = at;
@@ -177,8 +169,10 @@ function putTask(store: Store, { id, request, args }: NewTask, lane: number, att
   const life = newLife(request);
   const row = { lane, sequence, request, args };
   tables.tasks.put(key, encodeTask(attempt === 0 ? row : { ...row, life: { ...life, attempt } }));
-  if (life.state === "scheduled") store.putDue(key, { lane, sequence }, life);
-  else tables.ready.put(readyKey(lane, request.priority, sequence), key);
+  if (isLined(request)) store.lines.join(key, row);
+  if (life.state === "scheduled") store.putDue(key, row, life);
+  else if (isLined(request)) store.lines.place(key, row);
+  else store.ready.put(lane, request.priority, sequence, key);
   store.putExpiry(key, { request, lane, sequence });
   const dedupe = store.dedupeKeyOf(request);
   if (dedupe !== undefined) tables.dedupe.put(dedupe, key);
@@ -200,11 +194,11 @@ function replace(store: Store, existing: TaskId, task: NewTask): void {
   const key = taskKey(existing);
   const row = store.row(key);
   if (row === undefined) return;
-  store.removeWaiting(row);
-  store.removeExpiry(row);
+  store.withdraw(row);
+  forgetNotes(store, key);
   store.ledger.count(row.request.queue, row.life.state, -1);
   store.ledger.total("enqueued", -1);
-  const lane = store.ledger.queue(task.request.queue).number;
+  const lane = store.ledger.lane(task.request).number;
   const again = { ...task, id: existing };
   welcome(store, [again], putTask(store, again, lane, row.life.attempt), row.life.attempt);
 }
@@ -217,7 +211,7 @@ export function stage(store: Store, change: Stage): Step<void> {
       const { tasks, stage: name } = change;
       const ids = risingIds(tasks, store.newestId);
       for (let at = 0; at < tasks.length;) {
-        const lane = store.ledger.stageLane(name, tasks[at]?.request.queue ?? "");
+        const lane = store.ledger.stageLane(name, (tasks[at] as NewTask).request);
         at += put(store, { tasks, ids, at }, lane, name);
       }
     },
@@ -275,6 +269,7 @@ export function dropStage(store: Store, name?: string, limit: number = Number.PO
       left -= dropStaged(store, key);
     }
     ledger.dropLane(lane.number);
+    store.ready.forget(lane.number);
   }
   if (name !== undefined) ledger.forgetStage(name);
   return false;
@@ -292,7 +287,7 @@ function dropStaged(store: Store, key: Buffer): number {
     return 1;
   }
   const segment = store.segments.get(span.segment);
-  store.tables.ready.remove(readyKey(segment.lane, segment.request.priority, segment.sequence));
+  store.segments.takeSpan(segment.lane, span);
   store.segments.drop(segment);
   return segment.count;
 }

@@ -74,6 +74,7 @@ const highestPriority = 1_000;
 
 /** The part of a ready key that orders tasks over all lanes, as one number per field. */
 export const rankOf = (key: Buffer): number => key.readUInt16BE(4);
+export const priorityOf = (rank: number): number => highestPriority - rank;
 export const sequenceOf = (key: Buffer): number => key.readUIntBE(6, 6);
 
 /** The first key that is not of this lane any more. */
@@ -142,6 +143,54 @@ export function parkedKey(name: string, sequence: number): Buffer {
 
 export const parkedStart = (name: string): Buffer => Buffer.from(`${name}\0`, "utf8");
 export const parkedEnd = (name: string): Buffer => Buffer.from(`${name}\x01`, "utf8");
+
+/** What a place in a line of tasks with one key is for; see lines.ts. */
+export const linePart = { member: 0, forward: 1, aside: 2 } as const;
+export type LinePart = (typeof linePart)[keyof typeof linePart];
+
+/** Names and keys hold no control characters, so a zero ends them. */
+export const lineId = (name: string): Buffer => Buffer.from(`${name}\0`, "utf8");
+
+/** Where a task stands in a line: by lane, then priority, then age. */
+export function lineKey(part: LinePart, id: Buffer, lane: number, priority: number, sequence: number): Buffer {
+  const key = Buffer.allocUnsafe(id.length + 13);
+  key[0] = part;
+  id.copy(key, 1);
+  key.writeUInt32BE(lane, id.length + 1);
+  key.writeUInt16BE(highestPriority - priority, id.length + 5);
+  key.writeUIntBE(sequence, id.length + 7, 6);
+  return key;
+}
+
+export const lineIdOf = (key: Buffer): Buffer => key.subarray(1, key.length - 12);
+export const lineLaneOf = (key: Buffer): number => key.readUInt32BE(key.length - 12);
+export const lineSequenceOf = (key: Buffer): number => key.readUIntBE(key.length - 6, 6);
+
+/** All places of a part of a line, or of one lane of it, or of all lines. */
+export function lineRange(part: LinePart, id?: Buffer, lane?: number): { start: Buffer; end: Buffer } {
+  const start = Buffer.concat([
+    Buffer.from([part]),
+    ...(id === undefined ? [] : [id]),
+    ...(lane === undefined ? [] : [laneStart(lane)]),
+  ]);
+  // No name of a line, no lane and no priority begins with this byte.
+  return { start, end: Buffer.concat([start, Buffer.from([0xff])]) };
+}
+
+/** What is kept under a key of notes. */
+export const notePart = { progress: 0, lines: 1, checkpoint: 2 } as const;
+export type NotePart = (typeof notePart)[keyof typeof notePart];
+
+/** Notes of a task lie together. Its key comes after its length, so that none is the beginning of another. */
+export const noteKey = (task: Buffer, part: NotePart, rest?: Buffer): Buffer =>
+  Buffer.concat([Buffer.from([task.length]), task, Buffer.from([part]), ...(rest === undefined ? [] : [rest])]);
+
+/** All notes of a task, or one part of them. */
+export function noteRange(task: Buffer, part?: NotePart): { start: Buffer; end: Buffer } {
+  const start = Buffer.concat([Buffer.from([task.length]), task, Buffer.from([part ?? 0])]);
+  const end = Buffer.concat([start.subarray(0, -1), Buffer.from([part === undefined ? 0xff : part + 1])]);
+  return { start, end };
+}
 
 const latest = 2 ** 48 - 1;
 const clampTime = (at: EpochMs): number => Math.min(Math.max(Math.ceil(at), 0), latest);

@@ -1,15 +1,24 @@
 import { isTerminal, taskStates, type TaskState } from "../../task/state.ts";
+import { configured, newQueue } from "../queue-record.ts";
+import { Rates, type RateKey } from "../rates.ts";
 import type { Counts, QueueRecord, QueueSettings, Totals } from "../storage.ts";
+import type { Bucket } from "../token-bucket.ts";
+import type { TaskRequest } from "../../task/task.ts";
 import { decodeData, encodeData, type Place } from "./records.ts";
 import type { Table } from "./tables.ts";
 
 /**
- * A line of ready tasks. Every queue has one of its own, numbered as the queue; tasks that are being staged stand in
- * lanes of their stage, which nobody looks into until it is published. So a million tasks appear by one small write.
+ * A line of ready tasks of one queue, name and executor, so that a claim can leave it alone as a whole. Tasks that are
+ * being staged stand in lanes of their stage, which nobody looks into until it is published. So a million tasks appear
+ * by one small write.
  */
 export interface Lane {
   readonly number: number;
   readonly queue: string;
+  readonly name: string;
+  readonly executor?: string;
+  /** It is where such tasks stand that come or come back; others were filled by a stage. */
+  readonly isOwn: boolean;
   /** Set while it is being filled. */
   stage?: string;
 }
@@ -27,6 +36,10 @@ interface StageEntry {
 
 type StoredTotals = Record<keyof Totals | "sequence" | "event" | "lane", number>;
 
+/** Names hold no control characters. */
+const laneName = ({ queue, name, executor = "" }: Pick<TaskRequest, "queue" | "name" | "executor">): string =>
+  `${queue}\0${name}\0${executor}`;
+
 const stateNumbers = Object.fromEntries(taskStates.map((state, index) => [state, index])) as Record<TaskState, number>;
 
 /**
@@ -39,12 +52,17 @@ export class Ledger {
   readonly #place: Place;
   readonly #queues = new Map<string, QueueEntry>();
   readonly #lanes = new Map<number, Lane>();
+  readonly #ownLanes = new Map<string, Lane>();
   readonly #stages = new Map<string, StageEntry>();
   readonly #counts = new Map<string, number[]>();
   readonly #parked = new Map<string, number>();
   /** Keys of records that are to be written, and queues whose counters are. */
   readonly #dirty = new Set<string>();
   readonly #dirtyCounts = new Set<string>();
+  /** What is left of rate limits. */
+  readonly rates: Rates;
+  #lastRequest: TaskRequest | undefined;
+  #lastLane: Lane | undefined;
   #lastQueue: string | undefined;
   #lastCounts: number[] = [];
   #totals: StoredTotals = {
@@ -65,9 +83,12 @@ export class Ledger {
     const totals = this.#read<StoredTotals>("totals");
     if (totals !== undefined) this.#totals = totals;
     for (const [name, entry] of this.#range<QueueEntry>("queue:")) this.#queues.set(name, entry);
-    for (const [, lane] of this.#range<Lane>("lane:")) this.#lanes.set(lane.number, lane);
+    for (const [, lane] of this.#range<Lane>("lane:")) this.#keepLane(lane);
     for (const [name, counts] of this.#range<number[]>("counts:")) this.#counts.set(name, counts);
     for (const [name, count] of this.#range<number>("parked:")) this.#parked.set(name, count);
+    this.rates = new Rates(this.#range<Bucket>("rate:") as Iterable<[RateKey, Bucket]>, (key) =>
+      this.#dirty.add(`rate:${key}`),
+    );
   }
 
   // ---------------------------------------------------------------------------------------------------- counters
@@ -145,10 +166,9 @@ export class Ledger {
   queue(name: string): QueueEntry {
     const known = this.#queues.get(name);
     if (known !== undefined) return known;
-    const entry: QueueEntry = { record: { name, isPaused: false }, number: ++this.#totals.lane };
+    const entry: QueueEntry = { record: newQueue(name), number: ++this.#totals.lane };
     this.#queues.set(name, entry);
-    this.#lanes.set(entry.number, { number: entry.number, queue: name });
-    this.#dirty.add("totals").add(`queue:${name}`).add(`lane:${entry.number}`);
+    this.#dirty.add("totals").add(`queue:${name}`);
     return entry;
   }
 
@@ -159,13 +179,7 @@ export class Ledger {
 
   configure(name: string, patch: QueueSettings): QueueRecord {
     const entry = this.queue(name);
-    const { maxSize = entry.record.maxSize ?? null, concurrency = entry.record.concurrency ?? null } = patch;
-    const record: QueueRecord = {
-      name,
-      isPaused: patch.isPaused ?? entry.record.isPaused,
-      ...(maxSize === null ? {} : { maxSize }),
-      ...(concurrency === null ? {} : { concurrency }),
-    };
+    const record = configured(entry.record, patch);
     this.#queues.set(name, { ...entry, record });
     this.#dirty.add(`queue:${name}`);
     return record;
@@ -180,8 +194,37 @@ export class Ledger {
     return this.#stages.size > 0 && this.#lanes.get(lane)?.stage !== undefined;
   }
 
-  isOwnLane(lane: Lane): boolean {
-    return this.#queues.get(lane.queue)?.number === lane.number;
+  /** Where tasks like this stand when they are ready. */
+  lane(request: TaskRequest): Lane {
+    if (request === this.#lastRequest && this.#lastLane !== undefined) return this.#lastLane;
+    this.#lastRequest = request;
+    this.#lastLane = this.knownLane(request) ?? this.#newLane(request, true);
+    return this.#lastLane;
+  }
+
+  /** The lane, if it was ever used. */
+  knownLane(request: Pick<TaskRequest, "queue" | "name" | "executor">): Lane | undefined {
+    return this.#ownLanes.get(laneName(request));
+  }
+
+  #newLane({ queue, name, executor }: TaskRequest, isOwn: boolean, stage?: string): Lane {
+    if (isOwn) this.queue(queue);
+    const lane: Lane = {
+      number: ++this.#totals.lane,
+      queue,
+      name,
+      isOwn,
+      ...(executor === undefined ? {} : { executor }),
+      ...(stage === undefined ? {} : { stage }),
+    };
+    this.#keepLane(lane);
+    this.#dirty.add("totals").add(`lane:${lane.number}`);
+    return lane;
+  }
+
+  #keepLane(lane: Lane): void {
+    this.#lanes.set(lane.number, lane);
+    if (lane.isOwn) this.#ownLanes.set(laneName(lane), lane);
   }
 
   dropLane(lane: number): void {
@@ -191,15 +234,17 @@ export class Ledger {
 
   // ---------------------------------------------------------------------------------------------------- stages
 
-  /** The lane in which tasks of `queue` gather until `stage` is published. */
-  stageLane(stage: string, queue: string): number {
+  /** The lane in which tasks like this gather until `stage` is published. */
+  stageLane(stage: string, request: TaskRequest): number {
     const entry: StageEntry = this.#stages.get(stage) ?? { lanes: [], counts: new Map() };
     this.#stages.set(stage, entry);
-    for (const number of entry.lanes) if (this.#lanes.get(number)?.queue === queue) return number;
-    const number = ++this.#totals.lane;
+    const wanted = laneName(request);
+    for (const number of entry.lanes) {
+      const lane = this.#lanes.get(number);
+      if (lane !== undefined && laneName(lane) === wanted) return number;
+    }
+    const { number } = this.#newLane(request, false, stage);
     entry.lanes.push(number);
-    this.#lanes.set(number, { number, queue, stage });
-    this.#dirty.add("totals").add(`lane:${number}`);
     return number;
   }
 
@@ -272,6 +317,8 @@ export class Ledger {
         return this.#lanes.get(Number(name));
       case "counts":
         return this.#counts.get(name);
+      case "rate":
+        return this.rates.get(name as RateKey);
       default:
         return this.#parked.get(name) || undefined;
     }

@@ -2,11 +2,12 @@ import { ClosedError } from "../../base/errors.ts";
 import type { AnswerTo, Change, Opened, Storage, StorageSettings } from "../storage.ts";
 import { claim } from "./claim.ts";
 import { Committer } from "./committer.ts";
-import { cancel, configureQueue, remove, requeue, unpark } from "./control.ts";
+import { cancel, configureQueue, move, remove, requeue, unpark } from "./control.ts";
 import { dropStage, enqueue, publish, stage } from "./enqueue.ts";
 import { openEnvironment, type Environment, type LmdbOptions } from "./environment.ts";
 import { taskKey } from "./keys.ts";
 import { extend } from "./leases.ts";
+import { checkpointOf, note, notesOf } from "./notes.ts";
 import { get, list, queryEvents } from "./reading.ts";
 import { recoverClaims } from "./recovery.ts";
 import { settle } from "./settle.ts";
@@ -61,6 +62,8 @@ export function lmdbStorage(options: LmdbOptions): Storage {
       const found = target.find(taskKey(id));
       return found?.outcome?.result;
     },
+    notes: async (id) => notesOf(await settledStore(), taskKey(id)),
+    checkpoint: async (id, key) => checkpointOf(await settledStore(), taskKey(id), key),
     events: async (query) => {
       const { tables, place } = await settledStore();
       return queryEvents(tables.events, place, query);
@@ -100,12 +103,16 @@ function stepFor(store: Store, change: Change, epoch: number): Step<unknown> {
       return claim(store, change);
     case "settle":
       return settle(store, change, epoch);
+    case "note":
+      return note(store, change, epoch);
     case "advance":
       return advance(store, change);
     case "cancel":
       return cancel(store, change);
     case "requeue":
       return requeue(store, change);
+    case "move":
+      return move(store, change);
     case "delete":
       return remove(store, change);
     case "unpark":
@@ -138,6 +145,7 @@ function prepare(environment: Environment, settings: StorageSettings): OpenStore
   const store = new Store({ tables: openTables(root), settings, place: { path: folder } });
   while (transact(() => keep(store, dropStage(store, undefined, openingStep))));
   const interrupted = transact(() => keep(store, recoverClaims(store, settings.now)));
+  transact(() => keep(store, store.lines.refill()));
   store.tell();
   const committer = new Committer({
     transact,

@@ -1,133 +1,162 @@
+import { agedPriority, waitingSince } from "../aging.ts";
+import { ClaimRoom } from "../claim-room.ts";
+import { Heap } from "../memory/heap.ts";
 import type { Claim } from "../storage.ts";
-import { laneEnd, laneStart, rankOf, sequenceOf, spanOf, type Span } from "./keys.ts";
+import { priorityOf, type Span } from "./keys.ts";
 import type { Lane } from "./ledger.ts";
+import type { Entry } from "./ready.ts";
 import type { Store } from "./store.ts";
 
 /** What was taken out of the order: a task, or neighbours in a segment. */
 export interface Taken {
-  readonly queue: string;
+  readonly lane: Lane;
   readonly key: Buffer;
   readonly span?: Span;
 }
 
-/** What stands in a lane, in its order. */
-interface Entry {
-  at: Buffer;
-  readonly rank: number;
-  /** Of the first task. */
-  sequence: number;
-  readonly key: Buffer;
-  span: Span | undefined;
-}
-
+/** What stands first in a lane, or first of its priority where tasks age. */
 interface Candidate {
   readonly lane: Lane;
-  /** What stands at the head of the lane, read in pieces. */
-  entries: Entry[];
-  next: number;
-  isExhausted: boolean;
+  readonly entry: Entry;
+  /** As it has risen. */
+  readonly priority: number;
 }
 
-/** How many entries of a lane are read at first, and at most, together. */
-const piece = { least: 16, most: 512 } as const;
+const isBefore = (a: Candidate, b: Candidate): boolean =>
+  a.priority === b.priority ? a.entry.sequence < b.entry.sequence : a.priority > b.priority;
 
-/**
- * Ready tasks over all lanes that may give any, best first: by priority, then by age. Lanes are read in pieces, so a
- * claim over many lanes reads each about once, and a claim from one lane is one range.
- */
+/** All queues together, where they take no turns. */
+const allQueues = "";
+
+/** Ready tasks over all lanes that may give any, best first. */
 export class ReadyOrder {
   readonly #store: Store;
-  readonly #candidates: Candidate[] = [];
-  /** How many more may run, by queue; none where any number may. */
-  readonly #room = new Map<string, number>();
-  #piece: number = piece.least;
+  readonly #claim: Claim;
+  readonly #room: ClaimRoom;
+  /** By the queue whose turn it may be. */
+  readonly #candidates = new Map<string, Heap<Candidate>>();
+  /** Of the ready tasks when the candidates were gathered. */
+  #version = -1;
 
-  constructor(store: Store, { queues }: Claim) {
+  constructor(store: Store, claim: Claim) {
     this.#store = store;
-    const { ledger } = store;
-    for (const lane of ledger.openLanes()) {
-      if (queues !== undefined && !queues.includes(lane.queue)) continue;
-      if (ledger.countOf(lane.queue, "ready") === 0) continue;
-      const { isPaused, concurrency } = ledger.queue(lane.queue).record;
-      if (isPaused) continue;
-      if (concurrency !== undefined) this.#room.set(lane.queue, concurrency - ledger.countOf(lane.queue, "running"));
-      this.#candidates.push({ lane, entries: [], next: 0, isExhausted: false });
-    }
+    this.#claim = claim;
+    const { ledger, claims, settings } = store;
+    this.#room = new ClaimRoom(claim, {
+      settings,
+      rates: ledger.rates,
+      record: (queue) => ledger.knownQueue(queue)?.record,
+      runningIn: (queue) => ledger.countOf(queue, "running"),
+      runningAs: (name) => claims.runningAs(name),
+    });
   }
 
   /** Takes the best that is left out of the order: a task, or up to `most` neighbours. */
   take(most: number): Taken | undefined {
-    let best: Candidate | undefined;
-    let bestEntry: Entry | undefined;
-    for (const candidate of this.#candidates) {
-      const room = this.#room.get(candidate.lane.queue);
-      if (room !== undefined && room <= 0) continue;
-      const entry = this.#headOf(candidate);
-      if (entry === undefined) continue;
-      if (bestEntry !== undefined && !isBefore(entry, bestEntry)) continue;
-      best = candidate;
-      bestEntry = entry;
-    }
-    if (best === undefined || bestEntry === undefined) return undefined;
-    const { queue } = best.lane;
-    const { key, span } = bestEntry;
-    if (span === undefined) {
-      best.next++;
-      this.#store.tables.ready.remove(bestEntry.at);
-      return { queue, key };
-    }
-    // Sequences of a segment have no gaps: no task of another lane belongs between two of its tasks.
-    const room = this.#room.get(queue) ?? Number.POSITIVE_INFINITY;
-    const to = Math.min(span.to, span.from + Math.min(most, room));
-    this.#takeSpan(best, bestEntry, span, to);
-    return { queue, key, span: { ...span, to } };
+    const { ready, turns } = this.#store;
+    if (this.#version !== ready.version) this.#gather();
+    const best = this.#best();
+    if (best === undefined) return undefined;
+    const { lane, entry } = best;
+    const taken = this.#takeEntry(lane, entry, Math.min(most, turns.isShared ? 1 : this.#room.of(lane)));
+    if (this.#agingStepOf(lane) === undefined) this.#add(lane);
+    else this.#addAging(lane, ready.firstOf(lane.number, priorityOf(entry.rank)));
+    return taken;
   }
 
   /** So many of what was taken will run. */
-  started(queue: string, size: number): void {
-    const room = this.#room.get(queue);
-    if (room !== undefined) this.#room.set(queue, room - size);
+  started(lane: Lane, size: number): void {
+    this.#room.started(lane, size);
+    const { turns, ledger } = this.#store;
+    if (turns.isShared && size > 0) turns.took(lane.queue, ledger.knownQueue(lane.queue)?.record.weight);
   }
 
-  /** A lane of a published stage is gone for good once it is empty: what comes back goes to its queue's own. */
-  close(): void {
-    for (const candidate of this.#candidates) {
-      if (this.#headOf(candidate) === undefined && !this.#store.ledger.isOwnLane(candidate.lane)) {
-        this.#store.ledger.dropLane(candidate.lane.number);
-      }
+  /** When the first that was left because of a rate limit may start, once nothing is left to take. */
+  heldUntil(): number | undefined {
+    return this.#room.heldUntil();
+  }
+
+  #best(): Candidate | undefined {
+    const { turns } = this.#store;
+    if (turns.isByPriority) {
+      const candidates = this.#candidates.get(allQueues);
+      return candidates !== undefined && this.#hasAny(candidates) ? candidates.pop() : undefined;
+    }
+    for (const [queue, candidates] of this.#candidates) if (!this.#hasAny(candidates)) this.#candidates.delete(queue);
+    const next = turns.next(this.#candidates.keys());
+    return next === undefined ? undefined : this.#candidates.get(next)?.pop();
+  }
+
+  /** Whether one is left that there is room for; it is the first then. */
+  #hasAny(candidates: Heap<Candidate>): boolean {
+    for (let first = candidates.peek(); first !== undefined; first = candidates.peek()) {
+      if (this.#room.of(first.lane) > 0) return true;
+      candidates.pop();
+    }
+    return false;
+  }
+
+  /** Something was put into the order meanwhile: every lane is looked at anew. */
+  #gather(): void {
+    const { ready, ledger } = this.#store;
+    this.#version = ready.version;
+    this.#candidates.clear();
+    for (const lane of ledger.openLanes()) {
+      if (this.#agingStepOf(lane) === undefined) this.#add(lane);
+      else for (const entry of ready.firstOfEach(lane.number)) this.#addAging(lane, entry);
     }
   }
 
-  #takeSpan(candidate: Candidate, entry: Entry, span: Span, to: number): void {
-    const { segments, tables } = this.#store;
-    tables.ready.remove(entry.at);
-    if (to === span.to) {
-      candidate.next++;
-      return;
+  #add(lane: Lane): void {
+    const { ready, ledger } = this.#store;
+    const entry = ready.first(lane.number);
+    if (entry !== undefined) {
+      this.#push({ lane, entry, priority: priorityOf(entry.rank) });
+    } else if (!lane.isOwn) {
+      // A lane of a published stage is gone for good once it is empty: what comes back goes to the lane of its kind.
+      ledger.dropLane(lane.number);
+      ready.forget(lane.number);
     }
-    entry.sequence += to - span.from;
-    entry.span = { ...span, from: to };
-    entry.at = segments.putSpan(candidate.lane.number, entry.span);
   }
 
-  #headOf(candidate: Candidate): Entry | undefined {
-    if (candidate.next === candidate.entries.length && !candidate.isExhausted) this.#readOn(candidate);
-    return candidate.entries[candidate.next];
+  #addAging(lane: Lane, entry: Entry | undefined): void {
+    const step = this.#agingStepOf(lane);
+    if (entry === undefined || step === undefined) return;
+    const { key, span } = entry;
+    const task = span === undefined ? this.#store.row(key) : this.#store.segments.get(span.segment);
+    if (task === undefined) return;
+    const priority = agedPriority(task.request.priority, waitingSince(task.request, task.life), step, this.#claim.now);
+    this.#push({ lane, entry, priority });
   }
 
-  #readOn(candidate: Candidate): void {
-    const last = candidate.entries.at(-1);
-    const { number } = candidate.lane;
-    const start = last === undefined ? laneStart(number) : Buffer.concat([last.at, Buffer.from([0])]);
-    const limit = this.#piece;
-    this.#piece = Math.min(limit * 4, piece.most);
-    candidate.entries = Array.from(
-      this.#store.tables.ready.getRange({ start, end: laneEnd(number), limit }),
-      ({ key: at, value: key }) => ({ at, rank: rankOf(at), sequence: sequenceOf(at), key, span: spanOf(key) }),
-    );
-    candidate.next = 0;
-    candidate.isExhausted = candidate.entries.length < limit;
+  #push(candidate: Candidate): void {
+    const group = this.#store.turns.isByPriority ? allQueues : candidate.lane.queue;
+    let candidates = this.#candidates.get(group);
+    if (candidates === undefined) {
+      candidates = new Heap(isBefore);
+      this.#candidates.set(group, candidates);
+    }
+    candidates.push(candidate);
+  }
+
+  #agingStepOf(lane: Lane): number | undefined {
+    return this.#store.ledger.knownQueue(lane.queue)?.record.agingStepMs;
+  }
+
+  #takeEntry(lane: Lane, entry: Entry, most: number): Taken {
+    const { ready, segments } = this.#store;
+    const { key, span } = entry;
+    if (span === undefined) {
+      ready.take(lane.number, entry);
+      return { lane, key };
+    }
+    // Sequences of a segment have no gaps: no task of another lane belongs between two of its tasks.
+    const to = Math.min(span.to, span.from + most);
+    segments.takeSpan(lane.number, span);
+    if (to < span.to) {
+      segments.putSpan(lane.number, { ...span, from: to });
+      this.#version = ready.version;
+    }
+    return { lane, key, span: { ...span, to } };
   }
 }
-
-const isBefore = (a: Entry, b: Entry): boolean => (a.rank === b.rank ? a.sequence < b.sequence : a.rank < b.rank);

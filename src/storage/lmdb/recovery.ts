@@ -1,7 +1,7 @@
 import type { EpochMs } from "../../base/clock.ts";
 import type { TaskLife } from "../../task/task.ts";
 import type { ClaimRecord } from "./claims.ts";
-import { due, dueKey, numberKey, numberOf, readyKey, spanOf, taskIdOf } from "./keys.ts";
+import { due, dueKey, numberKey, numberOf, spanOf, taskIdOf } from "./keys.ts";
 import { decodeData, decodeKeys } from "./records.ts";
 import type { Segment } from "./segment.ts";
 import type { Store } from "./store.ts";
@@ -42,8 +42,7 @@ function recover(store: Store, key: Buffer, now: EpochMs, until: EpochMs | undef
   if (store.tables.outcomes.doesExist(key)) return false;
   const { request, life } = row;
   if (until !== undefined) store.tables.due.remove(dueKey(until, due.lease, row.lane, row.sequence));
-  const lane = store.ledger.queue(request.queue).number;
-  if (store.tables.ready.doesExist(readyKey(lane, request.priority, row.sequence))) return false;
+  if (store.isWaiting(row)) return false;
   const interruptions = life.interruptions + 1;
   store.ledger.total("interrupted");
   if (interruptions > (request.maxInterruptions ?? Number.POSITIVE_INFINITY)) {

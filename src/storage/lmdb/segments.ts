@@ -2,6 +2,7 @@ import { StoreCorruptError } from "../../base/errors.ts";
 import { completionCount, decodeCompletion, encodeCompletion, outcomeIn, type Completion } from "./completion.ts";
 import { completionFrom, completionKey, isUuidKey, readyKey, spanKey, spanOf, type Span } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
+import type { Ready } from "./ready.ts";
 import type { OutcomeRow, Place } from "./records.ts";
 import { encodeSegment, Segment, type SegmentParts } from "./segment.ts";
 import type { Tables } from "./tables.ts";
@@ -23,13 +24,15 @@ const keptAtHand = 64;
 export class Segments {
   readonly #tables: Tables;
   readonly #ledger: Ledger;
+  readonly #ready: Ready;
   readonly #place: Place;
   /** By key, those used last at the end. One that is being run is the only object of its segment. */
   readonly #atHand = new Map<string, Segment>();
 
-  constructor(tables: Tables, ledger: Ledger, place: Place) {
+  constructor(tables: Tables, ledger: Ledger, ready: Ready, place: Place) {
     this.#tables = tables;
     this.#ledger = ledger;
+    this.#ready = ready;
     this.#place = place;
   }
 
@@ -90,9 +93,9 @@ export class Segments {
     return this.#readySpan(member) !== undefined;
   }
 
-  /** Puts a task back to its place in its queue's own lane. */
+  /** Puts a task back to its place in the lane of such tasks. */
   putReady({ segment, index }: Member): void {
-    const own = this.#ledger.queue(segment.request.queue).number;
+    const own = this.#ledger.lane(segment.request).number;
     this.putSpan(own, { segment: segment.key, from: index, to: index + 1 });
   }
 
@@ -101,36 +104,40 @@ export class Segments {
     const { index } = member;
     const found = this.#readySpan(member);
     if (found === undefined) return;
-    const { lane, at, span } = found;
-    this.#tables.ready.remove(at);
+    const { lane, span } = found;
+    this.takeSpan(lane, span);
     if (span.from < index) this.putSpan(lane, { ...span, to: index });
     if (index + 1 < span.to) this.putSpan(lane, { ...span, from: index + 1 });
   }
 
-  /** Puts tasks into the order; gives where. */
-  putSpan(lane: number, span: Span): Buffer {
+  /** Puts tasks into the order. */
+  putSpan(lane: number, span: Span): void {
     const { request, sequence } = this.get(span.segment);
-    const at = readyKey(lane, request.priority, sequence + span.from);
-    this.#tables.ready.put(at, spanKey(span));
-    return at;
+    this.#ready.put(lane, request.priority, sequence + span.from, spanKey(span));
   }
 
-  #readySpan({ segment, index }: Member): { at: Buffer; lane: number; span: Span } | undefined {
+  /** Takes tasks out of the order, which stand there together. */
+  takeSpan(lane: number, span: Span): void {
+    const { request, sequence } = this.get(span.segment);
+    this.#ready.remove(lane, request.priority, sequence + span.from);
+  }
+
+  #readySpan({ segment, index }: Member): { lane: number; span: Span } | undefined {
     const { priority } = segment.request;
     for (const lane of this.#lanesOf(segment)) {
       const start = readyKey(lane, priority, segment.sequence + index);
       const end = readyKey(lane, priority, segment.sequence - 1);
-      for (const { key: at, value } of this.#tables.ready.getRange({ start, end, reverse: true, limit: 1 })) {
+      for (const { value } of this.#tables.ready.getRange({ start, end, reverse: true, limit: 1 })) {
         const span = spanOf(value);
-        if (span !== undefined && index < span.to) return { at, lane, span };
+        if (span !== undefined && index < span.to) return { lane, span };
       }
     }
     return undefined;
   }
 
-  /** A task of a stage stands in its stage's lane until it is first claimed, then in its queue's own. */
+  /** A task of a stage stands in its stage's lane until it is first claimed, then in the one of such tasks. */
   #lanesOf(segment: Segment): Iterable<number> {
-    const own = this.#ledger.knownQueue(segment.request.queue)?.number;
+    const own = this.#ledger.knownLane(segment.request)?.number;
     return own === undefined ? [segment.lane] : new Set([segment.lane, own]);
   }
 

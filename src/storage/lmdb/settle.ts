@@ -1,6 +1,7 @@
 import type { EpochMs } from "../../base/clock.ts";
 import type { AttemptFailure, Payload, TaskId, TaskLife } from "../../task/task.ts";
 import type { Settle, Settlement } from "../storage.ts";
+import { isLined } from "../key-lines.ts";
 import { HeldMember, type Held } from "./claims.ts";
 import type { CompletedTask } from "./completion.ts";
 import { due, dueKey, parkedKey, spanKey, taskIdOf } from "./keys.ts";
@@ -37,6 +38,7 @@ export function release(store: Store, id: TaskId, held: Held): void {
   store.claims.remove(id, held);
   if (held instanceof HeldMember) store.claims.removeSpan(held.segment, held.index, held.index + 1, held.batch);
   if (held.until !== undefined) store.tables.due.remove(dueKey(held.until, due.lease, held.lane, held.sequence));
+  if (isLined(held.request)) store.lines.freed(held.request);
 }
 
 /** Gathers tasks of a segment that completed one after the other: they become one record. */
@@ -168,6 +170,7 @@ function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochM
 /** As if it had not been claimed: nothing about the task has changed. */
 function putBack(store: Store, held: HeldMember): void {
   countReady(store, held);
+  store.unstarted(held.request);
   store.segments.putReady(held);
 }
 
@@ -185,10 +188,12 @@ function backToReady(
   switch (end.cause) {
     case "unstarted":
       countReady(store, held);
+      store.unstarted(request);
       store.putReady(key, held);
       return;
     case "parked":
       countReady(store, held);
+      store.unstarted(request);
       if (!comeBack(store, held, { ...before, parked: true })) return;
       store.tables.parked.put(parkedKey(request.name, sequence), key);
       store.ledger.park(request.name, 1);

@@ -2,10 +2,14 @@ import type { EpochMs } from "../../base/clock.ts";
 import { isKept, type TaskEvent, type TaskEventType } from "../../task/event.ts";
 import type { TaskState } from "../../task/state.ts";
 import type { TaskError, TaskId, TaskLife, TaskRequest } from "../../task/task.ts";
+import { Turns } from "../routing.ts";
 import type { StorageSettings } from "../storage.ts";
+import { isLined } from "../key-lines.ts";
 import { Claims } from "./claims.ts";
-import { due, dueKey, dedupeIndexKey, numberKey, parkedKey, pruneKey, readyKey, taskIdOf } from "./keys.ts";
+import { due, dueKey, dedupeIndexKey, numberKey, parkedKey, pruneKey, taskIdOf } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
+import { Lines } from "./lines.ts";
+import { Ready } from "./ready.ts";
 import {
   decodeOutcome,
   decodeTask,
@@ -56,22 +60,32 @@ export class Store {
   readonly tables: Tables;
   readonly ledger: Ledger;
   readonly segments: Segments;
-  readonly claims = new Claims();
+  readonly ready: Ready;
+  readonly lines: Lines;
+  readonly claims: Claims;
+  readonly turns: Turns;
   readonly settings: StorageSettings;
   readonly place: Place;
   #toTell: TaskEvent[] = [];
   /** No UUID in the store is greater, so a greater one is new. Our own ids rise. */
   newestId: TaskId;
+  /** There is, or was, a note. */
+  isNoted: boolean;
   /** Tasks and spans that ended in this transaction, by the moment their records (or results) are forgotten. */
   #toPrune = new Map<EpochMs, { tasks: Buffer[]; results: Buffer[] }>();
 
   constructor({ tables, settings, place }: Pick<Store, "tables" | "settings" | "place">) {
     this.tables = tables;
     this.ledger = new Ledger(tables.meta, place);
-    this.segments = new Segments(tables, this.ledger, place);
+    this.ready = new Ready(tables.ready);
+    this.segments = new Segments(tables, this.ledger, this.ready, place);
+    this.lines = new Lines(this);
+    this.claims = new Claims(settings.names);
+    this.turns = new Turns(settings.routing);
     this.settings = settings;
     this.place = place;
     this.newestId = this.#newestId();
+    this.isNoted = [...tables.notes.getKeys({ limit: 1 })].length > 0;
   }
 
   #newestId(): TaskId {
@@ -137,10 +151,18 @@ export class Store {
 
   // ------------------------------------------------------------------------------------------------------ the order
 
-  /** Back to its place in its queue's own lane. */
+  /** To its place in the lane of such tasks, or aside. */
   putReady(key: Buffer, row: Pick<TaskRow, "request" | "sequence">): void {
-    const lane = this.ledger.queue(row.request.queue).number;
-    this.tables.ready.put(readyKey(lane, row.request.priority, row.sequence), key);
+    const { request, sequence } = row;
+    if (isLined(request)) this.lines.place(key, row);
+    else this.ready.put(this.ledger.lane(request).number, request.priority, sequence, key);
+  }
+
+  /** Whether a task that has a record of its own stands in the order, or is aside. */
+  isWaiting(row: TaskRow): boolean {
+    const { request, sequence, lane } = row;
+    const own = this.ledger.knownLane(request)?.number ?? lane;
+    return this.ready.has(own, request.priority, sequence) || (isLined(request) && this.lines.isAside(row));
   }
 
   /** Takes a waiting task out of every index it may stand in. */
@@ -152,11 +174,26 @@ export class Store {
       this.tables.parked.remove(parkedKey(request.name, sequence));
       this.ledger.park(request.name, -1);
     } else {
-      this.tables.ready.remove(readyKey(row.lane, request.priority, sequence));
-      // A task of a stage stands in its stage's lane until it is first claimed, then in its queue's own.
-      const own = this.ledger.knownQueue(request.queue)?.number ?? row.lane;
-      if (own !== row.lane) this.tables.ready.remove(readyKey(own, request.priority, sequence));
+      this.ready.remove(row.lane, request.priority, sequence);
+      // A task of a stage stands in its stage's lane until it is first claimed, then in the one of such tasks.
+      const own = this.ledger.knownLane(request)?.number ?? row.lane;
+      if (own !== row.lane) this.ready.remove(own, request.priority, sequence);
+      if (isLined(request)) this.lines.withdraw(row);
     }
+  }
+
+  /** Takes a waiting task out of everything, as if it had never been; its record stays. */
+  withdraw(row: TaskRow): void {
+    this.removeWaiting(row);
+    this.letGo(row);
+  }
+
+  /** An unfinished task is over: frees its keys, and the next in order. */
+  letGo(row: Pick<TaskRow, "request" | "lane" | "sequence">): void {
+    this.removeExpiry(row);
+    const dedupe = this.dedupeKeyOf(row.request);
+    if (dedupe !== undefined) this.tables.dedupe.remove(dedupe);
+    if (isLined(row.request)) this.lines.leave(row);
   }
 
   putDue(key: Buffer, row: Pick<TaskRow, "lane" | "sequence">, life: TaskLife): void {
@@ -190,6 +227,13 @@ export class Store {
     this.tables.tasks.put(key, encodeTask({ ...row, life }));
   }
 
+  /** A task that was claimed did not start: rate limits count it no more. */
+  unstarted({ queue, name }: TaskRequest): void {
+    const { rates } = this.ledger;
+    if (this.ledger.knownQueue(queue)?.record.rateLimit !== undefined) rates.started(`queue:${queue}`, -1);
+    if (this.settings.names?.get(name)?.rateLimit !== undefined) rates.started(`name:${name}`, -1);
+  }
+
   // ------------------------------------------------------------------------------------------------------ endings
 
   /** Writes an outcome and what follows from every end: key freed, counters, time to be forgotten, event. */
@@ -202,9 +246,7 @@ export class Store {
   ): void {
     const { request } = row;
     this.tables.outcomes.put(key, encodeOutcome(outcome));
-    this.removeExpiry(row);
-    const dedupe = this.dedupeKeyOf(request);
-    if (dedupe !== undefined) this.tables.dedupe.remove(dedupe);
+    this.letGo(row);
     this.ledger.count(request.queue, from, -1);
     this.ledger.count(request.queue, ending.state, 1);
     if (ending.state === "completed" || ending.state === "failed") this.ledger.total(ending.state);

@@ -41,10 +41,14 @@ export interface Tables {
   readonly claims: Table;
   /** sequence → event. */
   readonly events: Table;
+  /** task key, part → what attempts of the task have said; see notes.ts. */
+  readonly notes: Table;
   /** Counters, queues, lanes, format. */
   readonly meta: Table;
   /** lane, priority, sequence → task key, or a span of a segment; it stands where the first of its tasks would. */
   readonly ready: Table;
+  /** part, line of tasks with one key, priority, sequence → task key. */
+  readonly lines: Table;
   /** moment, kind, lane, sequence → task key. */
   readonly due: Table;
   /** queue, dedupe key → task key. */
@@ -63,8 +67,10 @@ export const tableNames: Readonly<Record<keyof Tables, string>> = Object.freeze(
   outcomes: "outcomes",
   claims: "claims",
   events: "events",
+  notes: "notes",
   meta: "meta",
   ready: "ready-index",
+  lines: "lines-index",
   due: "due-index",
   dedupe: "dedupe-index",
   prune: "prune-index",
@@ -78,8 +84,10 @@ export const openTables = (root: Root): Tables => ({
   outcomes: openTable(root, tableNames.outcomes),
   claims: openTable(root, tableNames.claims),
   events: openTable(root, tableNames.events),
+  notes: openTable(root, tableNames.notes),
   meta: openTable(root, tableNames.meta),
   ready: openTable(root, tableNames.ready),
+  lines: openTable(root, tableNames.lines),
   due: openTable(root, tableNames.due),
   dedupe: openTable(root, tableNames.dedupe),
   prune: openTable(root, tableNames.prune),

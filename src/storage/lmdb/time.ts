@@ -17,6 +17,7 @@ import {
   taskIdOf,
   type Span,
 } from "./keys.ts";
+import { forgetNotes } from "./notes.ts";
 import { decodeData, decodeKeys, encodeOutcome, type Place } from "./records.ts";
 import { pruneKind, type Step, type Store } from "./store.ts";
 import type { Table } from "./tables.ts";
@@ -50,7 +51,8 @@ export function advance(store: Store, { now, limit }: Advance): Step<Advanced> {
           }
         }
       }
-      return { ready, expired, interrupted, hasMore: entries.length === limit };
+      const released = store.ledger.rates.release(now);
+      return { ready, expired, interrupted, released, hasMore: entries.length === limit };
     },
   };
 }
@@ -90,8 +92,11 @@ function expire(store: Store, key: Buffer, now: EpochMs): boolean {
 }
 
 export function nextAdvance(store: Store): EpochMs | undefined {
-  for (const key of store.tables.due.getKeys()) if (!store.ledger.isHidden(dueLaneOf(key))) return dueAt(key);
-  return undefined;
+  const { heldUntil } = store.ledger.rates;
+  for (const key of store.tables.due.getKeys()) {
+    if (!store.ledger.isHidden(dueLaneOf(key))) return Math.min(dueAt(key), heldUntil ?? Number.POSITIVE_INFINITY);
+  }
+  return heldUntil;
 }
 
 // ------------------------------------------------------------------------------------------------------------ prune
@@ -136,6 +141,7 @@ function forgetTask(store: Store, key: Buffer, at: EpochMs): number {
   }
   store.tables.tasks.remove(key);
   store.tables.outcomes.remove(key);
+  forgetNotes(store, key);
   store.ledger.count(found.row.request.queue, found.outcome.state, -1);
   return 1;
 }
@@ -152,6 +158,7 @@ function forgetSpan(store: Store, span: Span, at: EpochMs): number {
       store.putPrune(keptUntil, pruneKind.task, [spanKey({ ...span, from, to: from + size })]);
       continue;
     }
+    for (let index = from; store.isNoted && index < from + size; index++) forgetNotes(store, segment.keyOf(index));
     store.segments.forget(segment, from);
     store.ledger.count(queue, "completed", -size);
     forgotten += size;

@@ -1,21 +1,27 @@
 import type { EpochMs } from "../../base/clock.ts";
 import type { AttemptFailure, Fence, StoredTask, TaskId, TaskLife } from "../../task/task.ts";
 import type { AttemptEnd, Claim, Claimed, Extend, Settle, Settlement } from "../storage.ts";
-import { Heap } from "./heap.ts";
-import { countOf, isLaneBefore, type Lane, type Ledger, type Version } from "./ledger.ts";
+import { agedPriority, waitingSince } from "../aging.ts";
+import { ClaimRoom } from "../claim-room.ts";
+import { countOf, type Lane, type Ledger, type Version } from "./ledger.ts";
 import { expire, move, noLongerRunning, noteInterruption } from "./moves.ts";
 
-export function claim(ledger: Ledger, { limit, now, owner, queues, until }: Claim): Claimed {
+export function claim(ledger: Ledger, change: Claim): Claimed {
+  const { limit, now, owner, until } = change;
   const tasks: StoredTask[] = [];
   const expired: TaskId[] = [];
-  const lanes = new Heap(isLaneBefore);
-  for (const lane of ledger.lanes.values()) {
-    if ((queues === undefined || queues.includes(lane.record.name)) && mayGive(lane)) lanes.push(lane);
-  }
+  const room = new ClaimRoom(change, {
+    settings: ledger.settings,
+    rates: ledger.rates,
+    record: (queue) => ledger.queues.get(queue)?.record,
+    runningIn: (queue) => countOf(ledger.queues.get(queue), "running"),
+    runningAs: (name) => ledger.runningAs.get(name) ?? 0,
+  });
   while (tasks.length < limit) {
-    const lane = lanes.pop();
-    const version = lane?.ready.peek();
-    if (lane === undefined || version === undefined) break;
+    const best = bestOf(ledger, room, now);
+    if (best === undefined) break;
+    const { lane, version } = best;
+    if (!ledger.admit(lane, version)) continue;
     const { request, life } = version.task;
     if (request.expiresAt !== undefined && request.expiresAt <= now) {
       expired.push(expire(ledger, version, now));
@@ -30,16 +36,44 @@ export function claim(ledger: Ledger, { limit, now, owner, queues, until }: Clai
       ledger.put({ ...version, task, leaseEnd: until });
       ledger.note("started", task, now);
       tasks.push(task);
+      room.started(lane, 1);
+      ledger.turns.took(request.queue, ledger.queues.get(request.queue)?.record.weight);
     }
-    if (mayGive(lane)) lanes.push(lane);
   }
-  return { tasks, expired };
+  // A claim that got all it wanted is followed by another.
+  const heldUntil = tasks.length < limit ? room.heldUntil() : undefined;
+  return { tasks, expired, ...(heldUntil === undefined ? {} : { heldUntil }) };
 }
 
-function mayGive(lane: Lane): boolean {
-  const { isPaused, concurrency = Number.POSITIVE_INFINITY } = lane.record;
-  return !isPaused && countOf(lane, "running") < concurrency && lane.ready.peek() !== undefined;
+/** The best of the ready tasks that may be claimed, of the queue whose turn it is. */
+function bestOf({ lanes, queues, turns }: Ledger, room: ClaimRoom, now: EpochMs): Candidate | undefined {
+  const best = new Map<string, Candidate>();
+  for (const lane of lanes.values()) {
+    const step = queues.get(lane.queue)?.record.agingStepMs;
+    for (const version of lane.ready.firstOfEach()) {
+      if (room.of(lane) <= 0) break;
+      const { request, life } = version.task;
+      const { priority: own } = request;
+      const priority = step === undefined ? own : agedPriority(own, waitingSince(request, life), step, now);
+      const candidate = { lane, version, priority };
+      const group = turns.isByPriority ? "" : lane.queue;
+      const rival = best.get(group);
+      if (rival === undefined || isBefore(candidate, rival)) best.set(group, candidate);
+    }
+  }
+  const next = turns.next(best.keys());
+  return next === undefined ? undefined : best.get(next);
 }
+
+interface Candidate {
+  readonly lane: Lane;
+  readonly version: Version;
+  /** As it has risen where tasks age. */
+  readonly priority: number;
+}
+
+const isBefore = (a: Candidate, b: Candidate): boolean =>
+  a.priority === b.priority ? a.version.sequence < b.version.sequence : a.priority > b.priority;
 
 export const settle = (ledger: Ledger, { now, settlements }: Settle): boolean[] =>
   settlements.map((settlement) => {
@@ -57,7 +91,7 @@ export const extend = (ledger: Ledger, { leases, until }: Extend): boolean[] =>
     return version !== undefined;
   });
 
-const claimOf = (ledger: Ledger, { id, fence }: { id: TaskId; fence: Fence }): Version | undefined => {
+export const claimOf = (ledger: Ledger, { id, fence }: { id: TaskId; fence: Fence }): Version | undefined => {
   const version = ledger.get(id);
   if (version === undefined || fence.epoch !== ledger.epoch) return undefined;
   const { state, attempt } = version.task.life;
@@ -106,8 +140,10 @@ function comeBack(
   const untouched: TaskLife = { ...noLongerRunning(task.life), state: "ready", attempt: task.life.attempt - 1 };
   switch (end.cause) {
     case "unstarted":
+      ledger.unstarted(task.request);
       return move(ledger, version, untouched);
     case "parked":
+      ledger.unstarted(task.request);
       return move(ledger, version, { ...untouched, parked: true });
     case "interrupted":
       move(ledger, version, { ...life, state: "ready", attempt: (startedAt === undefined ? untouched : life).attempt });

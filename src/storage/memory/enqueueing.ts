@@ -2,7 +2,7 @@ import { DuplicateTaskError, QueueFullError } from "../../base/errors.ts";
 import { newLife, type StoredTask, type TaskId } from "../../task/task.ts";
 import { isTerminal, taskStates } from "../../task/state.ts";
 import type { Enqueue, NewTask, Publish, Stage } from "../storage.ts";
-import { countOf, type Lane, type Ledger } from "./ledger.ts";
+import { countOf, type Ledger, type Queue } from "./ledger.ts";
 
 export const enqueue = (ledger: Ledger, { tasks }: Pick<Enqueue, "tasks">): (TaskId | undefined)[] =>
   tasks.map((task) => enqueueOne(ledger, task, tasks));
@@ -22,10 +22,10 @@ export const unfinishedStates = taskStates.filter((state) => !isTerminal(state))
 function enqueueOne(ledger: Ledger, task: NewTask, all: readonly NewTask[]): TaskId | undefined {
   const { id, request, onConflict = "error" } = task;
   if (ledger.get(id) !== undefined) throw new DuplicateTaskError(id, `The id ${JSON.stringify(id)}`);
-  const lane = ledger.lane(request.queue);
-  const holder = request.dedupeKey === undefined ? undefined : lane.keys.get(request.dedupeKey);
+  const queue = ledger.queue(request.queue);
+  const holder = request.dedupeKey === undefined ? undefined : queue.keys.get(request.dedupeKey);
   if (holder === undefined) {
-    ensureRoom(lane, all);
+    ensureRoom(queue, () => sizeIn(request.queue, all));
     ledger.totals.enqueued += 1;
     return put(ledger, id, task);
   }
@@ -36,6 +36,7 @@ function enqueueOne(ledger: Ledger, task: NewTask, all: readonly NewTask[]): Tas
       return holder;
     case "replace":
       if (ledger.get(holder)?.task.life.state !== "running") {
+        ledger.keepNotes(holder, undefined);
         return put(ledger, holder, task, ledger.get(holder)?.task.life.attempt);
       }
       break;
@@ -45,17 +46,19 @@ function enqueueOne(ledger: Ledger, task: NewTask, all: readonly NewTask[]): Tas
   throw new DuplicateTaskError(holder, `The dedupe key ${JSON.stringify(request.dedupeKey)}`);
 }
 
-function ensureRoom(lane: Lane, all: readonly NewTask[]): void {
-  const { name, maxSize } = lane.record;
+/** Whether one more fits. @param added how many are on their way, for the message. */
+export function ensureRoom(queue: Queue, added: () => number): void {
+  const { name, maxSize } = queue.record;
   if (maxSize === undefined) return;
-  const unfinished = unfinishedStates.reduce((sum, state) => sum + countOf(lane, state), 0);
-  if (unfinished < maxSize) return;
-  const mine = all.filter(({ request }) => request.queue === name);
-  // Tasks with one dedupe key are one task.
-  const keys = new Set(
-    mine.map(({ id, request: { dedupeKey } }) => (dedupeKey === undefined ? id : `key ${dedupeKey}`)),
-  );
-  throw new QueueFullError(name, maxSize, keys.size);
+  const unfinished = unfinishedStates.reduce((sum, state) => sum + countOf(queue, state), 0);
+  if (unfinished >= maxSize) throw new QueueFullError(name, maxSize, added());
+}
+
+/** Tasks with one dedupe key are one task. */
+function sizeIn(queue: string, all: readonly NewTask[]): number {
+  const mine = all.filter(({ request }) => request.queue === queue);
+  return new Set(mine.map(({ id, request: { dedupeKey } }) => (dedupeKey === undefined ? id : `key ${dedupeKey}`)))
+    .size;
 }
 
 function put(ledger: Ledger, id: TaskId, { request, args }: NewTask, attempt = 0): TaskId {

@@ -1,10 +1,16 @@
 import type { EpochMs } from "../../base/clock.ts";
 import { isKept, type TaskEvent, type TaskEventType } from "../../task/event.ts";
 import { isTerminal, type TaskState } from "../../task/state.ts";
-import type { Payload, StoredTask, TaskId } from "../../task/task.ts";
+import type { Payload, StoredTask, TaskId, TaskRequest } from "../../task/task.ts";
+import { isLined, linesOf, type KeyLine } from "../key-lines.ts";
+import { newQueue } from "../queue-record.ts";
+import { Rates } from "../rates.ts";
+import { Turns } from "../routing.ts";
 import type { NewTask, QueueRecord, StorageSettings, Totals } from "../storage.ts";
 import { EventLog } from "./event-log.ts";
 import { Heap } from "./heap.ts";
+import type { KeptNotes } from "./notes.ts";
+import { Ready } from "./ready.ts";
 import { SortedIds } from "./sorted-ids.ts";
 
 /** A task as it is between two changes. Indexes hold versions, and drop those that are no longer current. */
@@ -21,13 +27,29 @@ export interface Version {
   isCurrent: boolean;
 }
 
-/** A queue with what stands in it. */
-export interface Lane {
+export interface Queue {
   record: QueueRecord;
   readonly counts: Map<TaskState, number>;
-  readonly ready: Heap<Version>;
   /** Who has a dedupe key. */
   readonly keys: Map<string, TaskId>;
+}
+
+/** Ready tasks of one queue, name and executor. */
+export interface Lane {
+  readonly queue: string;
+  readonly name: string;
+  readonly executor: string | undefined;
+  readonly ready: Ready;
+}
+
+/** Unfinished tasks with one key. */
+interface Line {
+  size: number;
+  running: number;
+  /** Of a line in strict order: all of them. */
+  readonly members: Heap<Version>;
+  /** By lane, ready ones that a claim found it did not admit. Whenever something leaves the line, the first come back. */
+  readonly aside: Map<Lane, Heap<Version>>;
 }
 
 const isReadyBefore = (a: Version, b: Version): boolean =>
@@ -37,11 +59,9 @@ const isReadyBefore = (a: Version, b: Version): boolean =>
 const isCurrent = (version: Version): boolean => version.isCurrent;
 const isDueBefore = (a: Version, b: Version): boolean => a.due < b.due;
 
-/** Which of two lanes that have ready tasks has the better one. */
-export const isLaneBefore = (a: Lane, b: Lane): boolean =>
-  isReadyBefore(a.ready.peek() as Version, b.ready.peek() as Version);
+const isOlder = (a: Version, b: Version): boolean => a.sequence < b.sequence;
 
-export const countOf = (lane: Lane, state: TaskState): number => lane.counts.get(state) ?? 0;
+export const countOf = (queue: Queue | undefined, state: TaskState): number => queue?.counts.get(state) ?? 0;
 
 /**
  * All tasks with their indexes, which follow from the tasks alone: `put` and `remove` keep them, and undoing a change
@@ -52,16 +72,23 @@ export class Ledger {
   readonly buried = new Map<TaskId, number>();
   readonly epoch: number;
   readonly settings: StorageSettings;
+  readonly queues = new Map<string, Queue>();
   readonly lanes = new Map<string, Lane>();
+  /** Running tasks by name. */
+  readonly runningAs = new Map<string, number>();
+  readonly rates: Rates;
+  readonly turns: Turns;
   readonly parked = new Map<string, Set<Version>>();
   readonly stages = new Map<string, readonly (readonly NewTask[])[]>();
   readonly events: EventLog;
+  readonly notes: Map<TaskId, KeptNotes>;
   /** What `advance` is for, soonest first. */
   readonly waiting: Heap<Version>;
   /** What `prune` is for, soonest first. */
   readonly finished: Heap<Version>;
   readonly ids: SortedIds;
   totals: { -readonly [K in keyof Totals]: Totals[K] };
+  readonly #lines = new Map<string, Line>();
   readonly #versions = new Map<TaskId, Version>();
   #lastSequence: number;
   #undo: (() => void)[] = [];
@@ -74,9 +101,12 @@ export class Ledger {
     this.ids = new SortedIds(this.#versions);
     this.epoch = (earlier?.epoch ?? 0) + 1;
     this.events = earlier?.events ?? new EventLog();
+    this.notes = new Map(earlier?.notes);
     this.totals = earlier?.totals ?? { enqueued: 0, completed: 0, failed: 0, retried: 0, interrupted: 0, late: 0 };
     this.#lastSequence = earlier?.nextSequence() ?? 0;
-    for (const { record } of earlier?.lanes.values() ?? []) this.lane(record.name).record = record;
+    this.turns = new Turns(settings.routing);
+    this.rates = new Rates(earlier?.rates.all());
+    for (const { record } of earlier?.queues.values() ?? []) this.queue(record.name).record = record;
     for (const version of earlier?.versions() ?? []) this.put(version);
     this.#undo = [];
   }
@@ -98,6 +128,13 @@ export class Ledger {
 
   remove(id: TaskId): void {
     this.#replace(id, undefined);
+    if (this.notes.has(id)) this.keepNotes(id, undefined);
+  }
+
+  keepNotes(id: TaskId, notes: KeptNotes | undefined): void {
+    const previous = this.notes.get(id);
+    assign(this.notes, id, notes);
+    this.#undo.push(() => assign(this.notes, id, previous));
   }
 
   nextSequence(): number {
@@ -106,20 +143,76 @@ export class Ledger {
   }
 
   /** The queue of this name; it is made where there is none. */
-  lane(name: string): Lane {
-    const known = this.lanes.get(name);
+  queue(name: string): Queue {
+    const known = this.queues.get(name);
     if (known !== undefined) return known;
-    const ready = new Heap(isReadyBefore, isCurrent);
-    const lane: Lane = { record: { name, isPaused: false }, counts: new Map(), ready, keys: new Map() };
-    this.lanes.set(name, lane);
-    this.#undo.push(() => this.lanes.delete(name));
-    return lane;
+    const queue: Queue = { record: newQueue(name), counts: new Map(), keys: new Map() };
+    this.queues.set(name, queue);
+    this.#undo.push(() => this.queues.delete(name));
+    return queue;
   }
 
-  configure(lane: Lane, record: QueueRecord): void {
-    const previous = lane.record;
-    lane.record = record;
-    this.#undo.push(() => (lane.record = previous));
+  configure(queue: Queue, record: QueueRecord): void {
+    const previous = queue.record;
+    queue.record = record;
+    this.#undo.push(() => (queue.record = previous));
+    // Limits per key may have been raised.
+    for (const line of this.#lines.values()) while (this.#bringBack(line));
+  }
+
+  /** Whether a ready task may be claimed, as far as those with its keys are concerned; one that may not is put aside. */
+  admit(lane: Lane, version: Version): boolean {
+    const lines = this.#linesOf(version);
+    const full = lines.find(({ line, isOrdered, capacity }) => {
+      return line.running >= capacity || (isOrdered && line.members.peek() !== version);
+    });
+    if (full === undefined) return true;
+    lane.ready.shift(version);
+    let aside = full.line.aside.get(lane);
+    if (aside === undefined) {
+      aside = new Heap(full.isOrdered ? isOlder : isReadyBefore, isCurrent);
+      full.line.aside.set(lane, aside);
+    }
+    aside.push(version);
+    // It leaves a place in its other lines to the next.
+    for (const { line, isOrdered, capacity } of lines) {
+      if (!isOrdered && line.running < capacity) this.#bringBack(line);
+    }
+    return false;
+  }
+
+  /** The first of each lane may have room now. Gives whether there was any. */
+  #bringBack({ aside }: Line): boolean {
+    for (const [lane, versions] of aside) {
+      const version = versions.pop();
+      if (version === undefined) aside.delete(lane);
+      else lane.ready.push(version);
+    }
+    return aside.size > 0;
+  }
+
+  #linesOf({ task: { request } }: Version): readonly (KeyLine & { readonly line: Line })[] {
+    if (!isLined(request)) return [];
+    const record = this.queues.get(request.queue)?.record;
+    return linesOf(request, this.settings.names?.get(request.name), record).map((key) => {
+      let line = this.#lines.get(key.name);
+      if (line === undefined) {
+        line = { size: 0, running: 0, members: new Heap(isOlder, isCurrent), aside: new Map() };
+        this.#lines.set(key.name, line);
+      }
+      return { ...key, line };
+    });
+  }
+
+  #laneOf({ task }: Version): Lane {
+    const { queue, name, executor } = task.request;
+    const key = `${queue}\0${name}\0${executor ?? ""}`;
+    let lane = this.lanes.get(key);
+    if (lane === undefined) {
+      lane = { queue, name, executor, ready: new Ready() };
+      this.lanes.set(key, lane);
+    }
+    return lane;
   }
 
   /** What is gathered under this name; `undefined` forgets it. */
@@ -193,23 +286,49 @@ export class Ledger {
   #enter(version: Version): void {
     version.isCurrent = true;
     const { id, request, life } = version.task;
-    const lane = this.lane(request.queue);
-    lane.counts.set(life.state, countOf(lane, life.state) + 1);
+    const queue = this.queue(request.queue);
+    this.#count(version, 1);
     if (life.parked === true) this.#parkedAs(request.name).add(version);
-    else if (life.state === "ready") lane.ready.push(version);
+    else if (life.state === "ready") this.#laneOf(version).ready.push(version);
     if (version.due < Number.POSITIVE_INFINITY) this.#timesOf(life.state).push(version);
-    if (request.dedupeKey !== undefined && !isTerminal(life.state)) lane.keys.set(request.dedupeKey, id);
+    if (isTerminal(life.state)) return;
+    if (request.dedupeKey !== undefined) queue.keys.set(request.dedupeKey, id);
+    for (const { line, isOrdered } of this.#linesOf(version)) {
+      line.size += 1;
+      if (life.state === "running") line.running += 1;
+      if (isOrdered) line.members.push(version);
+    }
   }
 
   #leave(version: Version): void {
     version.isCurrent = false;
     const { request, life } = version.task;
-    const lane = this.lane(request.queue);
-    lane.counts.set(life.state, countOf(lane, life.state) - 1);
+    const queue = this.queue(request.queue);
+    this.#count(version, -1);
     if (life.parked === true) this.#parkedAs(request.name).delete(version);
-    else if (life.state === "ready") lane.ready.forget();
+    else if (life.state === "ready") this.#laneOf(version).ready.forget(version);
     if (version.due < Number.POSITIVE_INFINITY) this.#timesOf(life.state).forget();
-    if (request.dedupeKey !== undefined && !isTerminal(life.state)) lane.keys.delete(request.dedupeKey);
+    if (isTerminal(life.state)) return;
+    if (request.dedupeKey !== undefined) queue.keys.delete(request.dedupeKey);
+    for (const { line, name, isOrdered } of this.#linesOf(version)) {
+      line.size -= 1;
+      if (life.state === "running") line.running -= 1;
+      if (isOrdered) line.members.forget();
+      this.#bringBack(line);
+      if (line.size === 0) this.#lines.delete(name);
+    }
+  }
+
+  #count({ task: { request, life } }: Version, by: number): void {
+    const { counts } = this.queue(request.queue);
+    counts.set(life.state, (counts.get(life.state) ?? 0) + by);
+    if (life.state === "running") this.runningAs.set(request.name, (this.runningAs.get(request.name) ?? 0) + by);
+  }
+
+  /** A task that was claimed did not start: rate limits count it no more. */
+  unstarted({ queue, name }: TaskRequest): void {
+    if (this.queue(queue).record.rateLimit !== undefined) this.rates.started(`queue:${queue}`, -1);
+    if (this.settings.names?.get(name)?.rateLimit !== undefined) this.rates.started(`name:${name}`, -1);
   }
 
   #timesOf(state: TaskState): Heap<Version> {

@@ -8,13 +8,16 @@ import type {
   Cancel,
   ConfigureQueue,
   Delete,
+  Move,
   Prune,
   Pruned,
   QueueRecord,
   Requeue,
   Unpark,
 } from "../storage.ts";
+import { ensureRoom } from "./enqueueing.ts";
 import type { Ledger, Version } from "./ledger.ts";
+import { configured } from "../queue-record.ts";
 import { expire, interrupt, move, noLongerWaiting } from "./moves.ts";
 
 export function advance(ledger: Ledger, { now, limit }: Advance): Advanced {
@@ -37,7 +40,7 @@ export function advance(ledger: Ledger, { now, limit }: Advance): Advanced {
       ready += 1;
     }
   }
-  return { ready, expired, interrupted, hasMore: done === limit };
+  return { ready, expired, interrupted, released: ledger.rates.release(now), hasMore: done === limit };
 }
 
 export const cancel = (ledger: Ledger, { ids, now, reason }: Cancel): (TaskState | undefined)[] =>
@@ -60,6 +63,21 @@ export const requeue = (ledger: Ledger, { ids, now }: Requeue): (TaskState | und
     if (isTerminal(state) && mayMove(state, "ready")) beginAnew(ledger, version, now);
     return state;
   });
+
+export const moveTo = (ledger: Ledger, { ids, queue }: Move): (TaskState | undefined)[] => {
+  const before = ids.map((id) => ledger.get(id)?.task.life.state);
+  for (const id of new Set(ids)) {
+    const version = ledger.get(id);
+    if (version === undefined || !isWaiting(version.task.life.state) || version.task.request.queue === queue) continue;
+    const { dedupeKey } = version.task.request;
+    const target = ledger.queue(queue);
+    const holder = dedupeKey === undefined ? undefined : target.keys.get(dedupeKey);
+    if (holder !== undefined) throw new DuplicateTaskError(holder, `The dedupe key ${JSON.stringify(dedupeKey)}`);
+    ensureRoom(target, () => ids.length);
+    ledger.put({ ...version, task: { ...version.task, request: { ...version.task.request, queue } } });
+  }
+  return before;
+};
 
 export const forget = (ledger: Ledger, { ids, force = false, ifState }: Delete): boolean[] =>
   ids.map((id, index) => {
@@ -85,15 +103,9 @@ export function unpark(ledger: Ledger, { name, limit }: Unpark): number {
 }
 
 export function configureQueue(ledger: Ledger, { queue, patch }: ConfigureQueue): QueueRecord {
-  const lane = ledger.lane(queue);
-  const { isPaused, maxSize = null, concurrency = null } = { ...lane.record, ...patch };
-  const record: QueueRecord = {
-    name: queue,
-    isPaused,
-    ...(maxSize === null ? undefined : { maxSize }),
-    ...(concurrency === null ? undefined : { concurrency }),
-  };
-  ledger.configure(lane, record);
+  const known = ledger.queue(queue);
+  const record = configured(known.record, patch);
+  ledger.configure(known, record);
   return record;
 }
 
@@ -117,7 +129,7 @@ export function prune(ledger: Ledger, { now, limit }: Prune): Pruned {
 
 function beginAnew(ledger: Ledger, { task: ended, sequence }: Version, now: EpochMs): void {
   const { dedupeKey, queue, createdAt, expiresAt } = ended.request;
-  const holder = dedupeKey === undefined ? undefined : ledger.lane(queue).keys.get(dedupeKey);
+  const holder = dedupeKey === undefined ? undefined : ledger.queue(queue).keys.get(dedupeKey);
   if (holder !== undefined) throw new DuplicateTaskError(holder, `The dedupe key ${JSON.stringify(dedupeKey)}`);
   const { finishedAt: _finishedAt, reason: _reason, requeuedAt: livedFrom = createdAt, ...life } = ended.life;
   const task: StoredTask = {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, vi } from "vitest";
-import type { AttemptReport, Catalogue, Executor, Run } from "../../../src/executor/executor.ts";
+import type { AttemptNote, AttemptReport, Catalogue, Executor, Run } from "../../../src/executor/executor.ts";
 import { decode, encode } from "../../../src/task/codec.ts";
 import { newLife, type StoredTask, type TaskError, type TaskRequest } from "../../../src/task/task.ts";
 import { aRequest } from "../../support/tasks.ts";
@@ -74,6 +74,12 @@ export class Flight {
   readonly tasks: readonly StoredTask[];
   /** As they came; every task has one, or none yet. */
   readonly reports = new Map<string, AttemptReport>();
+  /** What attempts said, as it came, with those whose report had come. */
+  readonly notes: (AttemptNote & { readonly isLate: boolean })[] = [];
+  /** Stored checkpoints: `id key` → value. */
+  readonly checkpoints = new Map<string, Uint8Array>();
+  /** Whether attempts may store them. */
+  isKeeping = true;
   /** All reports, in the order of the tasks, when the slot is free again. */
   readonly landed: Promise<AttemptReport[]>;
   isIdle = false;
@@ -98,6 +104,12 @@ export class Flight {
         this.isIdle = true;
         if (this.reports.size < tasks.length) crash(new Error("idle was called before the last report"));
         land();
+      },
+      noted: (note) => this.notes.push({ ...note, isLate: this.reports.has(note.id) }),
+      recall: async (id, key) => this.checkpoints.get(`${id} ${key}`),
+      keep: async ({ id, key, value }) => {
+        if (this.isKeeping) this.checkpoints.set(`${id} ${key}`, value);
+        return this.isKeeping;
       },
     });
   }

@@ -5,12 +5,15 @@ import type {
   AttemptEnd,
   Change,
   Claimed,
+  Limits,
   NewTask,
   OnConflict,
   Pruned,
   QueueSettings,
   Storage,
+  StorageSettings,
 } from "../../../src/storage/storage.ts";
+import type { Routing } from "../../../src/storage/routing.ts";
 import type { StoredTask, TaskId } from "../../../src/task/task.ts";
 import { aTask, birth, someBytes } from "../../support/tasks.ts";
 import { aFailure } from "./bench.ts";
@@ -25,6 +28,9 @@ interface Draft {
   readonly resultTtlMs: number | undefined;
   readonly dedupeKey: string | undefined;
   readonly onConflict: OnConflict;
+  readonly orderingKey: string | undefined;
+  readonly concurrencyKey: string | undefined;
+  readonly executor: string | undefined;
   /** Takes an id that is known, instead of a new one. */
   readonly knownId: number | undefined;
   /** A rising UUID, as our own ids are; else a text. */
@@ -53,12 +59,15 @@ export type Command =
       readonly limit: number;
       readonly lease: number | undefined;
       readonly queues: string[] | undefined;
+      readonly room: number | undefined;
+      readonly exceptNames: string[] | undefined;
     }
   | { readonly type: "settle"; readonly endings: readonly Ending[] }
   | { readonly type: "extend"; readonly pick: number; readonly isLate: boolean; readonly lease: number }
   | { readonly type: "advance" | "prune"; readonly limit: number }
   | { readonly type: "cancel" | "requeue"; readonly picks: readonly number[] }
   | { readonly type: "delete"; readonly picks: readonly number[]; readonly force: boolean }
+  | { readonly type: "move"; readonly picks: readonly number[]; readonly queue: string }
   | { readonly type: "unpark"; readonly name: string; readonly limit: number }
   | { readonly type: "publish"; readonly how: "appear" | "drop" }
   | { readonly type: "configureQueue"; readonly queue: string; readonly patch: QueueSettings };
@@ -84,6 +93,9 @@ const aDraft: fc.Arbitrary<Draft> = fc.record({
   resultTtlMs: oneIn(4, fc.constantFrom(5, 2_000)),
   dedupeKey: oneIn(3, fc.constantFrom("k", "l")),
   onConflict: fc.constantFrom("error", "skip", "skip", "return", "return", "replace", "replace", "replace"),
+  orderingKey: oneIn(4, fc.constantFrom("m", "n")),
+  concurrencyKey: oneIn(3, fc.constantFrom("p", "q")),
+  executor: oneIn(4, fc.constantFrom("thread", "process")),
   knownId: oneIn(30, aPick),
   hasUuid: fc.nat(3).map((n) => n > 0),
   copies: fc.constantFrom(1, 1, 2, 6),
@@ -95,6 +107,37 @@ const anEnding: fc.Arbitrary<Ending> = fc.record({
   kind: fc.constantFrom("completed", "failed", "retrying", "cancelled", "interrupted", "unstarted", "parked", "parked"),
   isStarted: fc.boolean(),
   isLate: fc.nat(9).map((n) => n === 0),
+});
+
+const aRateLimit = fc.record({ max: fc.integer({ min: 1, max: 5 }), perMs: fc.constantFrom(7, 60) });
+
+/** Limits by name. */
+const someNames: fc.Arbitrary<ReadonlyMap<string, Limits>> = fc
+  .tuple(
+    oneIn(2, fc.integer({ min: 1, max: 4 })),
+    oneIn(2, fc.integer({ min: 1, max: 2 })),
+    oneIn(3, aRateLimit),
+    fc.boolean(),
+  )
+  .map(([concurrency, concurrencyPerKey, rateLimit, isSecond]) => {
+    const limits: Limits = {
+      ...(concurrency === undefined ? {} : { concurrency }),
+      ...(concurrencyPerKey === undefined ? {} : { concurrencyPerKey }),
+      ...(rateLimit === undefined ? {} : { rateLimit }),
+    };
+    return new Map([[isSecond ? "sum" : "mail", limits]]);
+  });
+
+/** What an opening may say. */
+export const someLimits: fc.Arbitrary<Pick<StorageSettings, "names" | "routing">> = fc.record({
+  names: someNames,
+  routing: fc.constantFrom<Routing>(
+    { type: "priority" },
+    { type: "priority" },
+    { type: "strict", queues: ["z", "x"] },
+    { type: "round-robin" },
+    { type: "weighted" },
+  ),
 });
 
 const limitOrNone = (min: number, max: number) => fc.option(fc.integer({ min, max }), { nil: null, freq: 3 });
@@ -109,6 +152,8 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
         limit: fc.nat(8),
         lease: oneIn(2, fc.integer({ min: 1, max: 30 })),
         queues: oneIn(5, fc.subarray(["x", "y", "z"])),
+        room: oneIn(4, fc.nat(4)),
+        exceptNames: oneIn(6, fc.constantFrom(["mail"], ["sum"])),
       }),
     },
     {
@@ -126,6 +171,7 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
     { weight: 1, arbitrary: fc.record({ type: fc.constant("prune"), limit }) },
     { weight: 2, arbitrary: fc.record({ type: fc.constantFrom("cancel", "requeue"), picks: somePicks }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant("delete"), picks: somePicks, force: fc.boolean() }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("move"), picks: somePicks, queue: aQueue }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant("unpark"), name: aName, limit }) },
     {
       weight: 1,
@@ -141,7 +187,15 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
         type: fc.constant("configureQueue"),
         queue: aQueue,
         patch: fc.record(
-          { isPaused: fc.nat(3).map((n) => n === 0), maxSize: limitOrNone(3, 12), concurrency: limitOrNone(1, 4) },
+          {
+            isPaused: fc.nat(3).map((n) => n === 0),
+            maxSize: limitOrNone(3, 12),
+            concurrency: limitOrNone(1, 4),
+            concurrencyPerKey: limitOrNone(1, 3),
+            rateLimit: fc.option(aRateLimit, { nil: null, freq: 2 }),
+            weight: limitOrNone(1, 3),
+            agingStepMs: fc.constantFrom(null, null, 5, 30),
+          },
           { requiredKeys: [] },
         ),
       }),
@@ -150,7 +204,8 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
 
 /** What may be refused comes first in a list; one of it, since it is judged by what was there before the list. */
 function inOrder(commands: readonly Command[]): Command[] {
-  const mayBeRefused = ({ type }: Command): boolean => ["enqueue", "publish", "requeue", "delete"].includes(type);
+  const mayBeRefused = ({ type }: Command): boolean =>
+    ["enqueue", "publish", "requeue", "move", "delete"].includes(type);
   return [...commands.filter(mayBeRefused).slice(0, 1), ...commands.filter((command) => !mayBeRefused(command))];
 }
 
@@ -202,16 +257,25 @@ export class World {
         return { type: "enqueue", tasks: command.drafts.flatMap((draft) => this.#tasksOf(draft)) };
       case "stage": {
         // A priority of its own: where staged tasks stand among others of their priority is left open.
-        const own = { priority: 100 + this.#stage, dedupeKey: undefined, knownId: undefined };
+        const keys = { dedupeKey: undefined, orderingKey: undefined, concurrencyKey: undefined };
+        const own = { priority: 100 + this.#stage, ...keys, knownId: undefined };
         const tasks = command.drafts.flatMap((draft) => this.#tasksOf({ ...draft, ...own }));
         return { type: "stage", stage: `stage-${this.#stage}`, tasks };
       }
       case "publish":
         return { ...command, stage: `stage-${this.#stage}` };
       case "claim": {
-        const { limit, lease, queues } = command;
-        const until = lease === undefined ? {} : { until: now + lease };
-        return { type: "claim", limit, now, owner: "world", ...until, ...(queues === undefined ? {} : { queues }) };
+        const { limit, lease, queues, room, exceptNames } = command;
+        return {
+          type: "claim",
+          limit,
+          now,
+          owner: "world",
+          ...(lease === undefined ? {} : { until: now + lease }),
+          ...(queues === undefined ? {} : { queues }),
+          ...(room === undefined ? {} : { room: new Map([["thread", room]]) }),
+          ...(exceptNames === undefined ? {} : { exceptNames }),
+        };
       }
       case "settle":
         return {
@@ -236,6 +300,8 @@ export class World {
         return { type: "requeue", ids: [...new Set(command.picks.map((pick) => this.#idAt(pick)))], now };
       case "delete":
         return { type: "delete", ids: command.picks.map((pick) => this.#idAt(pick)), now, force: command.force };
+      case "move":
+        return { type: "move", ids: command.picks.map((pick) => this.#idAt(pick)), queue: command.queue };
       case "advance":
       case "prune":
         return { ...command, now };
@@ -314,8 +380,8 @@ export class World {
     return { id: task.id, task, fence: { epoch: epochs[opening] ?? 0, attempt: task.life.attempt } };
   }
 
-  #tasksOf({ copies, hasUuid, knownId, onConflict, delay, ttl, resultTtlMs, dedupeKey, ...given }: Draft): NewTask[] {
-    const { queue, priority, name } = given;
+  #tasksOf({ copies, hasUuid, knownId, onConflict, delay, ttl, resultTtlMs, ...given }: Draft): NewTask[] {
+    const { queue, priority, name, dedupeKey, orderingKey, concurrencyKey, executor } = given;
     const { request } = aTask({
       createdAt: this.now,
       queue,
@@ -325,6 +391,9 @@ export class World {
       ...(ttl === undefined ? {} : { expiresAt: this.now + ttl }),
       ...(resultTtlMs === undefined ? {} : { resultTtlMs }),
       ...(dedupeKey === undefined ? {} : { dedupeKey }),
+      ...(orderingKey === undefined ? {} : { orderingKey }),
+      ...(concurrencyKey === undefined ? {} : { concurrencyKey }),
+      ...(executor === undefined ? {} : { executor }),
     });
     return Array.from({ length: copies }, (_, copy) => {
       this.#made += 1;

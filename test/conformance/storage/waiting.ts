@@ -5,7 +5,13 @@ import { type Bench, idsOf } from "./bench.ts";
 export function waiting(bench: Bench): void {
   it("makes a scheduled task ready when its time has come, and not before", async () => {
     await bench.enqueue(aTask({ id: "t", runAt: birth + 10 }));
-    expect(await bench.advance(birth + 9)).toEqual({ ready: 0, expired: [], interrupted: [], hasMore: false });
+    expect(await bench.advance(birth + 9)).toEqual({
+      ready: 0,
+      expired: [],
+      interrupted: [],
+      released: false,
+      hasMore: false,
+    });
     expect(await bench.state("t")).toBe("scheduled");
     expect((await bench.advance(birth + 10)).ready).toBe(1);
     expect(await bench.life("t")).toMatchObject({ state: "ready" });

@@ -1,0 +1,116 @@
+import type { EpochMs } from "../base/clock.ts";
+import type { RateKey, Rates } from "./rates.ts";
+import type { Claim, Limits, QueueRecord, StorageSettings } from "./storage.ts";
+
+/** What tasks share that stand in one line of ready tasks. */
+export interface Line {
+  readonly queue: string;
+  readonly name: string;
+  readonly executor?: string | undefined;
+}
+
+/** What limits are counted against. */
+export interface Usage {
+  readonly settings: StorageSettings;
+  readonly rates: Rates;
+  record(queue: string): QueueRecord | undefined;
+  /** Running tasks of a queue. */
+  runningIn(queue: string): number;
+  /** Running tasks of a name that has limits. */
+  runningAs(name: string): number;
+}
+
+/** What is left of one limit. */
+interface Share {
+  left: number;
+  readonly rate?: RateKey;
+}
+
+/** How many more tasks of each line a claim may give: the least of what is left of all that limits the line. */
+export class ClaimRoom {
+  readonly #claim: Claim;
+  readonly #usage: Usage;
+  readonly #shares = new Map<string, readonly Share[]>();
+  readonly #sharesOf = new Map<Line, readonly Share[]>();
+  readonly #exhausted = new Set<RateKey>();
+
+  constructor(claim: Claim, usage: Usage) {
+    this.#claim = claim;
+    this.#usage = usage;
+  }
+
+  /** How many; 0 also where the claim leaves the line alone. */
+  of(line: Line): number {
+    let least = Number.POSITIVE_INFINITY;
+    const shares = this.#of(line);
+    for (const { left } of shares) if (left < least) least = left;
+    if (least <= 0) for (const { left, rate } of shares) if (left <= 0 && rate !== undefined) this.#exhausted.add(rate);
+    return least;
+  }
+
+  /** So many of the line were claimed. */
+  started(line: Line, count: number): void {
+    for (const share of this.#of(line)) {
+      share.left -= count;
+      if (share.rate !== undefined) this.#usage.rates.started(share.rate, count);
+    }
+  }
+
+  /** After the claim: when the first that was left because of a rate limit may start. */
+  heldUntil(): EpochMs | undefined {
+    let at: EpochMs | undefined;
+    for (const rate of this.#exhausted) {
+      const next = this.#usage.rates.hold(rate);
+      at = Math.min(at ?? next, next);
+    }
+    return at;
+  }
+
+  #of(line: Line): readonly Share[] {
+    let shares = this.#sharesOf.get(line);
+    if (shares === undefined) {
+      shares = this.#find(line);
+      this.#sharesOf.set(line, shares);
+    }
+    return shares;
+  }
+
+  #find({ queue, name, executor }: Line): readonly Share[] {
+    const { queues, room, exceptNames } = this.#claim;
+    const { settings } = this.#usage;
+    const record = this.#usage.record(queue);
+    const isLeft = queues?.includes(queue) === false || exceptNames?.includes(name) === true;
+    if (isLeft || record?.isPaused === true) return nothing;
+    const shares = [...this.#limited(`queue:${queue}`, record, () => this.#usage.runningIn(queue))];
+    const limits = settings.names?.get(name);
+    if (limits !== undefined) shares.push(...this.#limited(`name:${name}`, limits, () => this.#usage.runningAs(name)));
+    if (room !== undefined) {
+      const where = executor ?? settings.defaultExecutor ?? "thread";
+      shares.push(...this.#shared(`executor:${where}`, () => [{ left: room.get(where) ?? 0 }]));
+    }
+    return shares;
+  }
+
+  #limited(key: RateKey, limits: Limits | undefined, running: () => number): readonly Share[] {
+    const { concurrency, rateLimit } = limits ?? {};
+    if (concurrency === undefined && rateLimit === undefined) return [];
+    return this.#shared(key, () => [
+      ...(concurrency === undefined ? [] : [{ left: concurrency - running() }]),
+      ...(rateLimit === undefined
+        ? []
+        : [{ left: this.#usage.rates.left(key, rateLimit, this.#claim.now), rate: key }]),
+    ]);
+  }
+
+  /** Lines that share a limit share its count. */
+  #shared(key: string, make: () => readonly Share[]): readonly Share[] {
+    let shares = this.#shares.get(key);
+    if (shares === undefined) {
+      shares = make();
+      this.#shares.set(key, shares);
+    }
+    return shares;
+  }
+}
+
+const nothing: readonly Share[] = [{ left: 0 }];
