@@ -29,7 +29,15 @@ const compilerOptions = {
   allowImportingTsExtensions: true,
 };
 
-describe.each(["README.md", "docs/start.md", "docs/guides/limits.md"])("%s", (page) => {
+const pages = [
+  "README.md",
+  "docs/start.md",
+  "docs/guides/choosing-an-executor.md",
+  "docs/guides/limits.md",
+  "docs/guides/timeouts-and-cancellation.md",
+];
+
+describe.each(pages)("%s", (page) => {
   const { files, others } = filesIn(page);
 
   test("names a file in every block of code", () => {
