@@ -11,14 +11,18 @@ export const largestBatch = 512;
 
 /** What a task of a name that never ran is taken to take. It goes alone. */
 const unknownMs = 4;
-const weight = 0.2;
+const weightOfOne = 0.2;
+/** More tasks weigh no more: they may all have met with the same mishap. */
+const mostAtOnce = 8;
 
 /** Learns how long the tasks of each name take. */
 export class Durations {
   readonly #means = new Map<string, number>();
   #meanOfAll: number = batchMs.others;
 
-  learn(name: string, durationMs: number): void {
+  /** @param count how many tasks took so long on average. */
+  learn(name: string, durationMs: number, count = 1): void {
+    const weight = 1 - (1 - weightOfOne) ** Math.min(count, mostAtOnce);
     const mean = this.#means.get(name);
     this.#means.set(name, mean === undefined ? durationMs : mean + weight * (durationMs - mean));
     this.#meanOfAll += weight * (durationMs - this.#meanOfAll);
@@ -31,6 +35,28 @@ export class Durations {
 
   of(name: string): number | undefined {
     return this.#means.get(name);
+  }
+}
+
+/**
+ * How long tasks took that are reported together. Where there are more threads than cores, some task or other is kept
+ * waiting for a core by thousands of its own durations: that must not make it look long.
+ */
+export class Took {
+  readonly #sums = new Map<string, { ms: number; count: number }>();
+
+  add(name: string, durationMs: number): void {
+    const sum = this.#sums.get(name);
+    if (sum === undefined) {
+      this.#sums.set(name, { ms: durationMs, count: 1 });
+      return;
+    }
+    sum.ms += durationMs;
+    sum.count += 1;
+  }
+
+  *means(): Iterable<{ readonly name: string; readonly meanMs: number; readonly count: number }> {
+    for (const [name, { ms, count }] of this.#sums) yield { name, meanMs: ms / count, count };
   }
 }
 

@@ -3,6 +3,7 @@ import type { EpochMs } from "../base/clock.ts";
 import type { AttemptNote, AttemptReport } from "../executor/executor.ts";
 import type { StoredTask } from "../task/task.ts";
 import type { DispatcherMessage, EndedAttempt, Executors, QueueMessage, Wanted } from "./protocol.ts";
+import { Took } from "./batching.ts";
 import { Station } from "./station.ts";
 import { takeBack, type ActiveRun, type Waiting } from "./workload.ts";
 
@@ -202,12 +203,13 @@ function handleEnded(state: State, message: Extract<Inbox, { type: "ended" }>, s
   const station = stationAt(state, at);
   const ended: EndedAttempt[] = [];
   const takenBack: Waiting[] = [];
+  const took = new Took();
   for (const report of reports) {
     const waiting = active.tasks.get(report.id);
     if (waiting === undefined) continue;
     const { task } = waiting;
     active.tasks.delete(report.id);
-    if (report.durationMs !== undefined) station.learn(task.request.name, report.durationMs);
+    if (report.durationMs !== undefined) took.add(task.request.name, report.durationMs);
     const [timedOutMs, stalledMs] = [active.timedOut.get(report.id), active.stalled.get(report.id)];
     if (report.end.type === "unstarted" && state.isFinishing === undefined && !active.stopped.has(report.id)) {
       // Its batch got stuck, or its worker died: it stays claimed, and goes to the next worker that is free.
@@ -221,6 +223,7 @@ function handleEnded(state: State, message: Extract<Inbox, { type: "ended" }>, s
       ...(stalledMs === undefined ? undefined : { stalledMs }),
     });
   }
+  station.learn(took);
   station.addAgain(takenBack);
   // First of all: what waits for workers waits for no transaction.
   if (state.isFinishing === undefined) {

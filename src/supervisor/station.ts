@@ -1,6 +1,6 @@
 import type { Executor } from "../executor/executor.ts";
 import type { StoredTask, TaskId } from "../task/task.ts";
-import { Durations, nextBatch } from "./batching.ts";
+import { Durations, nextBatch, type Took } from "./batching.ts";
 import { Workload, type ActiveRun, type Waiting } from "./workload.ts";
 
 /** An executor, and the tasks that were claimed for it and wait for its workers. */
@@ -82,8 +82,8 @@ export class Station {
     return left;
   }
 
-  learn(name: string, durationMs: number): void {
-    this.#durations.learn(name, durationMs);
+  learn(took: Took): void {
+    for (const { name, meanMs, count } of took.means()) this.#durations.learn(name, meanMs, count);
   }
 
   /** How many more tasks to ask for: enough to fill every slot, and as much again for the first slots that are free. */

@@ -77,7 +77,10 @@ export class Workload {
 
   /** While workers have nothing to do, none gets more than its part of the `waiting` tasks. */
   fairShare(waiting: number): number {
-    return Math.ceil(waiting / Math.max(1, this.workers - this.#batches));
+    let busy = 0;
+    // A worker whose batch was taken back will soon be free.
+    for (const { isRevoked } of this.#open()) if (!isRevoked) busy++;
+    return Math.ceil(waiting / Math.max(1, this.workers - busy));
   }
 
   /** Whether every worker has something to do, and something is left to do then. */
@@ -106,10 +109,10 @@ export class Workload {
     if (running >= this.workers) return;
     const hasNext = this.#batches > this.workers;
     for (const active of this.active) {
-      // One that was just given may be about to begin.
-      const isNext = hasNext && now >= active.handedOverAt + worthTakingMs;
+      // One that was just given may be about to begin, or is what was taken from another.
+      const isNew = now < active.handedOverAt + worthTakingMs;
       const isWorth = (unstarted(active) / active.size) * active.estimateMs > worthTakingMs;
-      if (isWorth && (isNext || active.run.current() !== undefined)) takeBack(active);
+      if (isWorth && !isNew && (hasNext || active.run.current() !== undefined)) takeBack(active);
     }
   }
 

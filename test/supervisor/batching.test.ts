@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { batchMs, Durations, largestBatch, nextBatch } from "../../src/supervisor/batching.ts";
+import { batchMs, Durations, largestBatch, nextBatch, Took } from "../../src/supervisor/batching.ts";
 import type { StoredTask } from "../../src/task/task.ts";
 import { newLife } from "../../src/task/task.ts";
 import { aTask } from "../support/tasks.ts";
@@ -109,4 +109,16 @@ describe("durations", () => {
     for (let seen = 0; seen < 100; seen++) durations.learn("long", 50);
     expect(durations.typicalBatch()).toBe(1);
   });
+});
+
+test("what is reported together counts by its mean, so that one task that was kept waiting does not count for all", () => {
+  const took = new Took();
+  for (let n = 0; n < 99; n++) took.add("quick", 0.01);
+  took.add("quick", 4.01);
+  took.add("long", 30);
+
+  expect([...took.means()]).toEqual([
+    { name: "quick", meanMs: expect.closeTo(0.05, 6) as number, count: 100 },
+    { name: "long", meanMs: 30, count: 1 },
+  ]);
 });

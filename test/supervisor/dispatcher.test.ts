@@ -121,6 +121,16 @@ describe("a second batch for a worker", () => {
     expect(supervisor.listener.outcomes).toHaveLength(4);
   });
 
+  test("is shared with a worker that is free, once and not again and again", async () => {
+    const supervisor = await acquaintedWith(["short"], 2, { short: 0.1 });
+    const tasks = some(400, "short");
+    await supervisor.enqueue(...tasks);
+    await supervisor.advance(40);
+
+    expect(supervisor.listener.outcomes).toHaveLength(400);
+    expect(supervisor.executor.batches.length).toBeLessThan(40);
+  });
+
   test("makes way for a task of higher priority", async () => {
     const supervisor = await acquaintedWith(["long"], 2);
     const urgent = aTask({ name: "long", priority: 1 });
@@ -178,7 +188,7 @@ describe("a batch that is stuck", () => {
     await supervisor.enqueue(...next);
 
     await supervisor.advance(4);
-    expect(supervisor.executor.revocations).toBe(4);
+    expect(supervisor.executor.revocations).toBe(3);
     await supervisor.advance(291);
 
     expect(supervisor.executor.starts.slice(2).map(({ id }) => id)).toEqual(next.map(({ id }) => id));

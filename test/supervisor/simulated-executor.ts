@@ -31,6 +31,8 @@ export class SimulatedExecutor implements Executor {
   readonly starts: Start[] = [];
   /** Every batch that was handed over, in order. */
   readonly batches: TaskId[][] = [];
+  /** Who is told of each task that was handed over, the latest time. */
+  readonly observers = new Map<TaskId, RunObserver>();
   /** How many batches were taken back. */
   revocations = 0;
   /** What must never happen, and did. */
@@ -61,6 +63,7 @@ export class SimulatedExecutor implements Executor {
     const worker = free.toSorted((one, other) => one.load - other.load)[0];
     if (worker === undefined) throw new RangeError("All slots are taken.");
     this.batches.push(tasks.map(({ id }) => id));
+    for (const { id } of tasks) this.observers.set(id, observer);
     const batch = new SimulatedBatch(worker, tasks, observer);
     worker.line.push(batch);
     queueMicrotask(() => worker.goOn());
