@@ -1,7 +1,7 @@
 import { defineActor, type Actor, type ActorRef, type Reply, type Self } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
 import type { AttemptNote, AttemptReport } from "../executor/executor.ts";
-import type { StoredTask } from "../task/task.ts";
+import type { StoredTask, TaskId } from "../task/task.ts";
 import type { DispatcherMessage, EndedAttempt, Executors, QueueMessage, Wanted } from "./protocol.ts";
 import { Took } from "./batching.ts";
 import { Station } from "./station.ts";
@@ -146,8 +146,10 @@ function handOver(
   estimateMs: number,
 ): void {
   const at = station.name;
+  const tasks = new Map<TaskId, Waiting>();
+  for (const waiting of batch) tasks.set(waiting.task.id, waiting);
   const active: ActiveRun = {
-    tasks: new Map(batch.map((waiting) => [waiting.task.id, waiting])),
+    tasks,
     handedOverAt: self.clock.now(),
     size: batch.length,
     estimateMs,

@@ -224,15 +224,15 @@ function handleClaimed(
   claim: OpenClaim,
   { tasks, expired, heldUntil }: Claimed,
 ): void {
-  const known = tasks.filter(({ request }) => state.names.has(request.name));
-  const unknown = tasks.filter(({ request }) => !state.names.has(request.name));
+  const isKnown = ({ request }: StoredTask): boolean => state.names.has(request.name);
+  const known = tasks.every(isKnown) ? tasks : tasks.filter(isKnown);
+  const unknown = known === tasks ? [] : tasks.filter((task) => !isKnown(task));
   const life = state.dispatcherLife;
   state.demand.came(claim, tasks, known);
   if (heldUntil !== undefined) wakeBy(state, self, heldUntil);
   for (const task of known) state.claimed.set(task.id, task);
   if (known.length > 0 && life !== undefined) {
-    const awaited = new Set(known.flatMap(({ id }) => (state.waiters.has(id) ? [id] : [])));
-    state.dispatcher().tell({ type: "run", life, tasks: known, awaited });
+    state.dispatcher().tell({ type: "run", life, tasks: known, awaited: state.waiters.among(known) });
   }
   claimsCameIn(state);
   tellExpired(state, self, expired);

@@ -63,7 +63,7 @@ const errorOf = ({ type, ms }: Overdue): TaskError =>
 
 export function completedEnd({ request }: StoredTask, result: Payload): AttemptEnd {
   const { resultTtlMs } = request;
-  return { to: "completed", result, ...(resultTtlMs === undefined ? {} : { resultTtlMs }) };
+  return resultTtlMs === undefined ? { to: "completed", result } : { to: "completed", result, resultTtlMs };
 }
 
 const interruption: TaskError = toTaskError(new CancelledError("The worker was ended before the task was done."));

@@ -24,6 +24,13 @@ export class Waiters {
     return this.#sinks.has(id);
   }
 
+  /** Which of these tasks somebody waits for. */
+  among(tasks: readonly { readonly id: TaskId }[]): ReadonlySet<TaskId> {
+    const awaited = new Set<TaskId>();
+    if (this.#sinks.size > 0) for (const { id } of tasks) if (this.#sinks.has(id)) awaited.add(id);
+    return awaited;
+  }
+
   get ids(): TaskId[] {
     return [...this.#sinks.keys()];
   }
