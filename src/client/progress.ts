@@ -20,18 +20,17 @@ export class ProgressFeed {
 
   /** What is stored, what comes, and the last before the end. Who is slow misses what was overtaken. */
   async *follow(id: TaskId): AsyncGenerator<unknown, void, undefined> {
-    let newest: Payload | undefined;
+    const heard: { newest?: Payload | undefined; end?: "known" | "unknown" | Error } = {};
     let wake = (): void => undefined;
     const listener = (progress: Payload): void => {
-      newest = progress;
+      heard.newest = progress;
       wake();
     };
     const { outcome, forget } = this.#outcomes.next(id);
-    let ended: "no" | "yes" | "unknown" | Error = "no";
     outcome
       .then(
-        ({ state }) => (ended = state === "unknown" ? state : "yes"),
-        (error: unknown) => (ended = error instanceof Error ? error : new Error(String(error))),
+        ({ state }) => (heard.end = state === "unknown" ? state : "known"),
+        (error: unknown) => (heard.end = error instanceof Error ? error : new Error(String(error))),
       )
       .finally(() => wake());
     this.#listen(id, listener);
@@ -39,18 +38,17 @@ export class ProgressFeed {
     try {
       const stored = await this.#connection.calls.notes(id);
       // What has come in the meantime is newer.
-      newest ??= stored.progress;
-      while (ended === "no" || newest !== undefined) {
-        if (newest === undefined) await new Promise<void>((resolve) => (wake = resolve));
+      heard.newest ??= stored.progress;
+      while (heard.end === undefined || heard.newest !== undefined) {
+        if (heard.newest === undefined) await new Promise<void>((resolve) => (wake = resolve));
         else {
-          shown = newest;
-          newest = undefined;
+          shown = heard.newest;
+          heard.newest = undefined;
           yield decode(shown);
         }
       }
-      const end = ended as "yes" | "unknown" | Error;
-      if (end instanceof Error) throw end;
-      if (end === "unknown") throw new UnknownTaskIdError(id);
+      if (heard.end instanceof Error) throw heard.end;
+      if (heard.end === "unknown") throw new UnknownTaskIdError(id);
       // It may have been told after it was looked for, and before it was followed.
       const last = (await this.#connection.calls.notes(id)).progress;
       if (last !== undefined && (shown === undefined || Buffer.compare(last, shown) !== 0)) yield decode(last);

@@ -39,6 +39,8 @@ export class Batch implements Run, Work {
   readonly slot: BatchSlot;
   readonly tasks: readonly StoredTask[];
   worker: Worker | undefined;
+  /** A task of it was given up, and may still have something to say. */
+  isHaunted = false;
   readonly #observer: RunObserver;
   readonly #owner: BatchOwner;
   readonly #isReported: Uint8Array;

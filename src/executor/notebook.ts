@@ -51,14 +51,14 @@ export class Notebook {
 
   log(level: LogLevel, message: string, fields: object | undefined): void {
     if (!levels.includes(level)) throw new InvalidArgumentError("log(level)", `is none of ${levels.join(", ")}.`);
-    const text = String(message);
+    if (typeof message !== "string") throw new InvalidArgumentError("log(level, message)", "is not a text.");
     const data = fields === undefined ? undefined : jsonOf(fields);
-    this.#logBytes += Buffer.byteLength(text) + (data?.length ?? 0);
+    this.#logBytes += Buffer.byteLength(message) + (data?.length ?? 0);
     this.#lineCount += 1;
     if (this.#lineCount > mostLines || this.#logBytes > this.#maxLogBytes) {
       if (!this.#isFull) this.#add("warn", "The log of this attempt is full: what follows is dropped.", undefined);
       this.#isFull = true;
-    } else if (!this.#isFull) this.#add(level, text, data);
+    } else if (!this.#isFull) this.#add(level, message, data);
     this.#speak();
   }
 

@@ -53,6 +53,7 @@ class AsyncExecutor extends Crew {
   override giveUp(batch: Batch, index: number, how: string): void {
     const { worker } = batch;
     if (worker === undefined) return;
+    batch.isHaunted = true;
     worker.tell({ type: "abandon", batch: batch.number, index });
     systemClock.wakeAt(systemClock.now() + answerMs, () => {
       if (batch.running === index) worker.end(how);

@@ -51,6 +51,8 @@ export abstract class Worker {
   abstract readonly name: string;
   readonly #observer: WorkerObserver;
   readonly #work = new Map<number, Work>();
+  /** Batches that are done, and are to hear what comes too late. */
+  readonly #haunted = new Map<number, Batch>();
   #isRetiring = false;
   #readiness: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined;
   #loading: { readonly resolve: (catalogue: Catalogue) => void; readonly reject: (error: Error) => void } | undefined;
@@ -114,6 +116,7 @@ export abstract class Worker {
   /** The work is done. */
   release(work: Work): void {
     this.#work.delete(work.number);
+    if (work instanceof Batch && work.isHaunted) this.#haunted.set(work.number, work);
     if (this.#work.size > 0) return;
     this.rest?.(true);
     if (this.#isRetiring) void this.#replace();
@@ -168,30 +171,23 @@ export abstract class Worker {
     switch (message.type) {
       case "reports":
         return this.#batch(message.batch)?.read(message.frame);
-      case "note":
-        return this.#batch(message.batch)?.noted(message.note);
-      case "recall":
-      case "keep":
-        return void this.#answer(message);
       case "revoked":
         return this.#batch(message.batch)?.revoked(message.taken);
+      case "note":
+      case "recall":
+      case "keep":
+        return this.#hear(message);
       case "loading":
         this.#loadingFile = message.file;
         return;
       case "loaded":
-        this.#loading?.resolve(message.catalogue);
-        this.#loading = undefined;
-        return;
       case "notLoaded":
-        this.#loading?.reject(loadError(message.problem));
-        this.#loading = undefined;
-        return;
+        return this.#loaded(message);
       case "setUp":
         this.#hasResources = true;
         return;
       case "tornDown":
-        if (message.error !== undefined) this.#observer.threw(this, message.error, undefined);
-        return this.#onTornDown();
+        return this.#tornDown(message.error);
       case "retiring":
         if (message.error !== undefined) this.#observer.threw(this, message.error, message.taskId);
         return this.retire();
@@ -220,11 +216,27 @@ export abstract class Worker {
     this.rest?.(true);
   }
 
+  #tornDown(error: TaskError | undefined): void {
+    if (error !== undefined) this.#observer.threw(this, error, undefined);
+    this.#onTornDown();
+  }
+
+  #hear(message: Extract<FromWorker, { type: "note" | "recall" | "keep" }>): void {
+    if (message.type === "note") this.#talking(message.batch)?.noted(message.note);
+    else void this.#answer(message);
+  }
+
+  #loaded(message: Extract<FromWorker, { type: "loaded" | "notLoaded" }>): void {
+    if (message.type === "loaded") this.#loading?.resolve(message.catalogue);
+    else this.#loading?.reject(loadError(message.problem));
+    this.#loading = undefined;
+  }
+
   /** A batch that is over asks for nothing that counts. */
   async #answer(message: Extract<FromWorker, { type: "recall" | "keep" }>): Promise<void> {
     const { question } = message;
     try {
-      const answer = await this.#batch(message.batch)?.answer(message);
+      const answer = await this.#talking(message.batch)?.answer(message);
       this.tell({ type: "answer", question, ...answer });
     } catch (thrown) {
       this.tell({ type: "answer", question, error: toTaskError(thrown) });
@@ -256,6 +268,10 @@ export abstract class Worker {
   #batch(number: number): Batch | undefined {
     const work = this.#work.get(number);
     return work instanceof Batch ? work : undefined;
+  }
+
+  #talking(number: number): Batch | undefined {
+    return this.#batch(number) ?? this.#haunted.get(number);
   }
 
   #batches(): Batch[] {

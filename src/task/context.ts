@@ -22,9 +22,15 @@ export interface TaskContext<R = Readonly<Record<string, unknown>>> {
   readonly deadline?: EpochMs;
   /** What the worker has set up, see `defineResources`; empty when nothing was defined. */
   readonly resources: R;
-  /** Tells how far it has come: shown to whoever follows the task, and kept with it. Of many in 50 ms, the last counts. */
+  /**
+   * Tells how far it has come: shown to whoever follows the task, and kept with it. Of many in 50 ms, the last counts.
+   */
   progress(done: number, total: number): void;
-  /** Likewise, with any value that can be an argument, of at most 65,536 bytes. @throws NotSerializableError, PayloadTooLargeError. */
+  /**
+   * Likewise, with any value that can be an argument, of at most 65,536 bytes.
+   *
+   * @throws NotSerializableError, PayloadTooLargeError.
+   */
   progress(value: unknown): void;
   /**
    * Keeps a line with the task: 1,000 of one attempt, and `maxLogBytes`; the rest is dropped. `fields` is JSON data.

@@ -46,12 +46,14 @@ export const layersInUse = (): readonly Middleware[] => layers;
 
 /** Calls a handler inside of layers. Gives a promise only when the handler or one of them does. */
 export function callThrough(
-  [layer, ...inner]: readonly Middleware[],
+  layers: readonly Middleware[],
   task: TaskContext,
   args: readonly unknown[],
   handler: (...args: unknown[]) => unknown,
 ): unknown {
-  if (layer === undefined) return handler(...args);
+  // Most tasks have no layers, and some take no longer than a list of those that are left.
+  if (layers.length === 0) return handler(...args);
+  const [layer = {}, ...inner] = layers;
   const replaced = (value: unknown): unknown => {
     if (value !== undefined && !Array.isArray(value)) {
       throw new TypeError("The `before` of a middleware gave something that is no list of arguments.");
@@ -73,8 +75,9 @@ export function callThrough(
 
 /** `then`, without a promise where there is none. */
 const chain = (value: unknown, next: (value: unknown) => unknown): unknown =>
-  isThenable(value) ? Promise.resolve(value).then(next) : next(value);
+  isThenable(value) ? (async () => next(await value))() : next(value);
 
+/** `try`, which waits for a promise where there is one. */
 function attempt(run: () => unknown, done: (result: unknown) => unknown, failed: (error: unknown) => unknown): unknown {
   let result: unknown;
   try {
@@ -82,7 +85,21 @@ function attempt(run: () => unknown, done: (result: unknown) => unknown, failed:
   } catch (error) {
     return failed(error);
   }
-  return isThenable(result) ? Promise.resolve(result).then(done, failed) : done(result);
+  return isThenable(result) ? settle(result, done, failed) : done(result);
+}
+
+async function settle(
+  promise: unknown,
+  done: (result: unknown) => unknown,
+  failed: (error: unknown) => unknown,
+): Promise<unknown> {
+  let result: unknown;
+  try {
+    result = await promise;
+  } catch (error) {
+    return failed(error);
+  }
+  return done(result);
 }
 
 /** What `await` would wait for. */

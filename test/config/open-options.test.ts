@@ -35,6 +35,7 @@ describe("what is left out", () => {
       preflight: "auto",
       handleSignals: false,
       maxPayloadBytes: 1_000_000,
+      maxLogBytes: 65_536,
       reserveBytes: 1_000_000,
     });
   });
@@ -223,6 +224,7 @@ test.each<[string, object]>([
   ["handleSignals", { handleSignals: "yes" }],
   ["maxPayloadBytes", { maxPayloadBytes: 999 }],
   ["maxPayloadBytes", { maxPayloadBytes: 64_000_001 }],
+  ["maxLogBytes", { maxLogBytes: 999 }],
   ["reserveBytes", { reserveBytes: -1 }],
 ])("%s refuses %o", (path, options) => {
   const error = caught(() => open(options));

@@ -33,6 +33,7 @@ const pages = [
   "README.md",
   "docs/start.md",
   "docs/guides/choosing-an-executor.md",
+  "docs/guides/inside-a-task.md",
   "docs/guides/limits.md",
   "docs/guides/timeouts-and-cancellation.md",
 ];

@@ -59,5 +59,6 @@ export function checkpointOf({ tables, place }: Store, key: Buffer, name: string
 export function forgetNotes(store: Store, key: Buffer): void {
   // Most stores never have a note, and look for none.
   if (!store.isNoted) return;
-  for (const place of [...store.tables.notes.getKeys(noteRange(key))]) store.tables.notes.remove(place);
+  const places = Array.from(store.tables.notes.getKeys(noteRange(key)));
+  for (const place of places) store.tables.notes.remove(place);
 }

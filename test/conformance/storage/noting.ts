@@ -113,7 +113,7 @@ export function noting(bench: Bench): void {
 
   it("forgets notes with their tasks", async () => {
     // Tasks of one call may be kept, and forgotten, together.
-    await bench.enqueue(...["a", "b"].map((id) => aTask({ id })), ...[aTask(), aTask()]);
+    await bench.enqueue(...["a", "b"].map((id) => aTask({ id })), aTask(), aTask());
     const tasks = (await bench.claim()).tasks;
     for (const task of tasks) await note(task, everything);
     for (const task of tasks) await bench.complete(task, birth);
