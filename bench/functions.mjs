@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Bench } from "tinybench";
 import { newIds } from "../dist/base/id.js";
-import { prepareTaskDefaults, resolveTaskOptions } from "../dist/config/resolve.js";
+import { prepareTaskDefaults, resolveOpenOptions, resolveTaskOptions } from "../dist/config/resolve.js";
 import { lmdbStorage } from "../dist/storage/lmdb/lmdb.js";
 import { memoryStorage } from "../dist/storage/memory.js";
 import { Durations, nextBatch } from "../dist/supervisor/batching.js";
@@ -27,12 +27,12 @@ ensureDisk(options.dir);
 const limits = { maxBytes: 1_000_000 };
 const args = smallTask(1);
 const payload = encode(args, "args", limits);
-const defaults = prepareTaskDefaults("noop", undefined, new Map());
+const defaults = prepareTaskDefaults("noop", undefined, resolveOpenOptions({ tasks: [] }));
 const { request } = resolveTaskOptions(undefined, defaults, Date.now());
 const count = 512;
 const waiting = newIds(count)
   .map((id) => ({ id, request, life: newLife(request), args: payload }))
-  .map((task) => ({ task }));
+  .map((task) => ({ task, isAwaited: false }));
 
 const durations = new Durations();
 for (let i = 0; i < 100; i++) durations.learn("noop", 0.001);

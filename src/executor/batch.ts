@@ -78,6 +78,10 @@ export class Batch implements Run, Work {
     return task && { id: task.id, startedAt: this.slot.startedAt };
   }
 
+  workerName(): string | undefined {
+    return this.worker?.name;
+  }
+
   revoke(): void {
     // By then the slot may belong to another batch.
     if (this.isOver) return;

@@ -70,6 +70,8 @@ export interface CheckpointValue {
 export interface Run {
   /** The task that is running, since when; `undefined` between tasks, or before the first. */
   current(): { readonly id: TaskId; readonly startedAt: EpochMs } | undefined;
+  /** The name of the worker that has it; `undefined` while none has. An executor that cannot tell leaves it out. */
+  workerName?(): string | undefined;
   /** Takes back what has not been started: reported as `unstarted`, soon. */
   revoke(): void;
   /**

@@ -92,33 +92,41 @@ export class Workload {
   /** What waits behind a task that takes long, or was thought to be next long ago, goes to the first worker that is free. */
   takeBackStuck(now: EpochMs): void {
     const overdue = now - this.#patience();
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const active of this.active) {
-      if (sinceOf(active) > overdue && active.expiresAt > now) continue;
-      takeBack(active);
-      earliest = Math.min(earliest, active.handedOverAt);
-    }
-    // What came after it does not go before it.
-    for (const active of this.active) if (active.handedOverAt >= earliest && !hasBegun(active)) takeBack(active);
+    this.#takeBack((active) => sinceOf(active) <= overdue || active.expiresAt <= now);
   }
 
-  /** For a worker that has nothing to do while nothing waits: it takes over what another has not begun. */
+  /** For a worker that has nothing to do while nothing waits: it takes over what others have not begun. */
   share(now: EpochMs): void {
-    let running = 0;
-    for (const { run } of this.active) if (run.current() !== undefined) running++;
-    if (running >= this.workers) return;
+    if (!this.#hasIdleWorker) return;
     const hasNext = this.#batches > this.workers;
-    for (const active of this.active) {
+    this.#takeBack((active) => {
       // One that was just given may be about to begin, or is what was taken from another.
       const isNew = now < active.handedOverAt + worthTakingMs;
       const isWorth = (unstarted(active) / active.size) * active.estimateMs > worthTakingMs;
-      if (isWorth && !isNew && (hasNext || active.run.current() !== undefined)) takeBack(active);
-    }
+      return isWorth && !isNew && (hasNext || active.run.current() !== undefined);
+    });
   }
 
   /** What is less important, and has not begun, is taken back. */
   makeWay(rank: number): void {
-    for (const active of this.active) if (active.lowest < rank && unstarted(active) > 0) takeBack(active);
+    this.#takeBack((active) => active.lowest < rank && unstarted(active) > 0);
+  }
+
+  /** Takes back what is chosen, and what was given after the first of that and has not begun, so that none is passed. */
+  #takeBack(isChosen: (active: ActiveRun) => boolean): void {
+    const inOrder = [...this.active];
+    const chosen = new Set(inOrder.filter(isChosen));
+    const first = inOrder.findIndex((active) => chosen.has(active));
+    if (first === -1) return;
+    // The last goes first: it must not begin while those before it are taken back.
+    for (const active of inOrder.slice(first).toReversed())
+      if (chosen.has(active) || !hasBegun(active)) takeBack(active);
+  }
+
+  get #hasIdleWorker(): boolean {
+    const busy = new Set<unknown>();
+    for (const active of this.#open()) busy.add(active.run.workerName?.() ?? active);
+    return busy.size < this.workers;
   }
 
   /** The moment at which something may be stuck; infinity while nothing runs. */

@@ -184,6 +184,10 @@ class SimulatedBatch implements Run {
     return this.#current && { id: this.#current.task.id, startedAt: this.#current.startedAt };
   }
 
+  workerName(): string {
+    return `worker-${this.#worker.number}`;
+  }
+
   revoke(): void {
     this.#worker.executor.revocations++;
     this.#isRevoked = true;
