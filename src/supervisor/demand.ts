@@ -48,7 +48,7 @@ export class Demand {
     this.#workers = workers;
     this.#wanted.clear();
     for (const [executor, count] of wanted) {
-      const coming = this.#open.reduce((sum, { room }) => sum + (room.get(executor) ?? 0), 0);
+      const coming = this.#open.reduce((sum, claim) => sum + (claim.wanted.get(executor) ?? 0), 0);
       this.#wanted.set(executor, Math.max(0, count - coming));
     }
   }
@@ -101,18 +101,22 @@ export class Demand {
     return claim;
   }
 
-  /** The claim is on disk: these tasks are there, of which `known` can run. */
-  came(claim: OpenClaim, tasks: readonly StoredTask[], known: readonly StoredTask[]): void {
+  /** The claim is on disk: these tasks are there, of which `known` can run. Gives how many of those were asked for. */
+  came(claim: OpenClaim, tasks: readonly StoredTask[], known: readonly StoredTask[]): Wanted {
     this.#close(claim);
     const got = this.#countBy(tasks);
     const running = this.#countBy(known);
+    const asked = new Map<string, number>();
     for (const [executor, most] of claim.room) {
       // Only a claim that got all it wanted leaves the question open.
       if ((got.get(executor) ?? 0) >= most) this.#exhausted.delete(executor);
-      const missing = (claim.wanted.get(executor) ?? 0) - (running.get(executor) ?? 0);
-      if (missing > 0) this.add(new Map([[executor, missing]]));
+      const wanted = claim.wanted.get(executor) ?? 0;
+      const given = Math.min(wanted, running.get(executor) ?? 0);
+      asked.set(executor, given);
+      if (given < wanted) this.add(new Map([[executor, wanted - given]]));
     }
     for (const { request } of known) this.#lowest = Math.min(this.#lowest, request.priority);
+    return asked;
   }
 
   /** It was refused together with the changes it rode with: it is made again. */

@@ -60,10 +60,10 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
       return state;
     },
     on: {
-      run(state, { life, tasks, awaited }, self) {
+      run(state, { life, tasks, asked, awaited }, self) {
         if (life !== state.life) return;
         for (const [station, mine] of byStation(state, tasks)) {
-          station.add(mine, awaited);
+          station.add(mine, asked.get(station.name) ?? 0, awaited);
           if (state.isFinishing === undefined) start(state, self, station);
         }
         if (state.isFinishing !== undefined) giveBackWaiting(state);

@@ -188,6 +188,8 @@ export type DispatcherMessage =
       readonly type: "run";
       readonly life: symbol;
       readonly tasks: readonly StoredTask[];
+      /** How many of them were asked for, by executor: more important ones come unasked. */
+      readonly asked: Wanted;
       /** Those that somebody waits for. */
       readonly awaited: ReadonlySet<TaskId>;
     }

@@ -228,11 +228,11 @@ function handleClaimed(
   const known = tasks.every(isKnown) ? tasks : tasks.filter(isKnown);
   const unknown = known === tasks ? [] : tasks.filter((task) => !isKnown(task));
   const life = state.dispatcherLife;
-  state.demand.came(claim, tasks, known);
+  const asked = state.demand.came(claim, tasks, known);
   if (heldUntil !== undefined) wakeBy(state, self, heldUntil);
   for (const task of known) state.claimed.set(task.id, task);
   if (known.length > 0 && life !== undefined) {
-    state.dispatcher().tell({ type: "run", life, tasks: known, awaited: state.waiters.among(known) });
+    state.dispatcher().tell({ type: "run", life, tasks: known, asked, awaited: state.waiters.among(known) });
   }
   claimsCameIn(state);
   tellExpired(state, self, expired);

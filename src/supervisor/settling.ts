@@ -86,7 +86,13 @@ function settleAttempts(state: QueueState, self: Self<Inbox>, ended: readonly En
     const stop = stopCause(state, attempt);
     return settlementFor(task, report, stop, { epoch: state.epoch, now, random: self.random() });
   });
-  settle(state, self, settlements, () => undefined);
+  settle(state, self, settlements, () => {
+    // What comes back may have outlived its time meanwhile.
+    for (const { task, report } of ended) {
+      const { expiresAt } = task.request;
+      if (report.end.type !== "value" && expiresAt !== undefined) wakeBy(state, self, expiresAt);
+    }
+  });
 }
 
 function stopCause(state: QueueState, { task, timedOutMs, stalledMs }: EndedAttempt): StopCause | undefined {

@@ -35,8 +35,8 @@ export class Station {
   }
 
   /** Takes tasks that were claimed. What is less important, and no worker has begun, makes way for them. */
-  add(tasks: readonly StoredTask[], awaited: ReadonlySet<TaskId>): void {
-    this.#asked = Math.max(0, this.#asked - tasks.length);
+  add(tasks: readonly StoredTask[], asked: number, awaited: ReadonlySet<TaskId>): void {
+    this.#asked = Math.max(0, this.#asked - asked);
     const ranks = ranksOf(tasks);
     this.addAgain(
       tasks.map((task, index) => ({

@@ -134,7 +134,8 @@ export class Workload {
     const patience = this.#patience();
     let at = Number.POSITIVE_INFINITY;
     for (const active of this.#open()) {
-      if (!active.isRevoked) at = Math.min(at, Math.max(sinceOf(active) + patience, now + 1), active.expiresAt);
+      const since = Math.min(sinceOf(active), now);
+      if (!active.isRevoked) at = Math.min(at, Math.max(since + patience, now + 1), active.expiresAt);
     }
     return Math.max(at, now + 1);
   }

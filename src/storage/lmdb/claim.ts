@@ -19,7 +19,7 @@ export function claim(store: Store, change: Claim): Step<Claimed> {
         putAside: 0,
       };
       const order = new ReadyOrder(store, change);
-      while (round.tasks.length < change.limit && round.putAside < mostPutAside) {
+      while (round.tasks.length < change.limit && passedOver(round) < mostPassedOver) {
         const taken = order.take(change.limit - round.tasks.length);
         if (taken === undefined) break;
         const { key, span, lane } = taken;
@@ -45,11 +45,14 @@ interface Round {
   putAside: number;
 }
 
-/** A limit that is new over a long backlog is met in steps. */
-const mostPutAside = 2_000;
+/** A limit that is new over a long backlog is met in steps, and so is a backlog that has expired. */
+const mostPassedOver = 2_000;
 
-function heldUntilAfter({ store, change, putAside }: Round, order: ReadyOrder): EpochMs | undefined {
-  if (putAside < mostPutAside) return order.heldUntil();
+const passedOver = ({ putAside, expired }: Round): number => putAside + expired.length;
+
+function heldUntilAfter(round: Round, order: ReadyOrder): EpochMs | undefined {
+  const { store, change } = round;
+  if (passedOver(round) < mostPassedOver) return order.heldUntil();
   store.ledger.rates.holdUntil(change.now);
   return change.now;
 }

@@ -51,28 +51,34 @@ export const completionCount = (bytes: Buffer): number => bytes.readUInt16BE(4);
 
 export function decodeCompletion(bytes: Buffer, place: Place): Completion {
   check(bytes, place, head);
-  const rowsAt = head + (bytes[14] ?? 0);
-  const resultsAt = rowsAt + completionCount(bytes) * perTask;
-  const tasks: CompletedTask[] = [];
-  let start = 0;
-  for (let at = rowsAt; at < resultsAt; at += perTask) {
-    const end = bytes.readUInt32BE(at + 16);
-    tasks.push({
-      startedAt: number(bytes.readDoubleBE(at)),
-      durationMs: number(bytes.readDoubleBE(at + 8)),
-      result: end === start ? undefined : bytes.subarray(resultsAt + start, resultsAt + end),
-    });
-    start = end;
-  }
-  const workerId = rowsAt === head ? undefined : bytes.toString("latin1", head, rowsAt);
-  return { finishedAt: bytes.readDoubleBE(6), workerId, tasks };
+  const tasks = Array.from({ length: completionCount(bytes) }, (_, index) => taskAt(bytes, index));
+  return { ...headOf(bytes), tasks };
 }
 
-/** How one of them ended. */
-export function outcomeIn({ finishedAt, workerId, tasks }: Completion, index: number): OutcomeRow | undefined {
-  const task = tasks[index];
-  if (task === undefined) return undefined;
-  const { startedAt, durationMs, result } = task;
+function headOf(bytes: Buffer): Pick<Completion, "finishedAt" | "workerId"> {
+  const rowsAt = head + (bytes[14] ?? 0);
+  const workerId = rowsAt === head ? undefined : bytes.toString("latin1", head, rowsAt);
+  return { finishedAt: bytes.readDoubleBE(6), workerId };
+}
+
+function taskAt(bytes: Buffer, index: number): CompletedTask {
+  const rowsAt = head + (bytes[14] ?? 0);
+  const at = rowsAt + index * perTask;
+  const resultsAt = rowsAt + completionCount(bytes) * perTask;
+  const start = index === 0 ? 0 : bytes.readUInt32BE(at - 4);
+  const end = bytes.readUInt32BE(at + 16);
+  return {
+    startedAt: number(bytes.readDoubleBE(at)),
+    durationMs: number(bytes.readDoubleBE(at + 8)),
+    result: end === start ? undefined : bytes.subarray(resultsAt + start, resultsAt + end),
+  };
+}
+
+/** How one of them ended. Reads nothing of the others. */
+export function outcomeAt(bytes: Buffer, place: Place, index: number): OutcomeRow {
+  check(bytes, place, head);
+  const { finishedAt, workerId } = headOf(bytes);
+  const { startedAt, durationMs, result } = taskAt(bytes, index);
   const outcome = { state: "completed", attempt: 1, finishedAt, startedAt, durationMs, workerId } as const;
   return result === undefined ? outcome : { ...outcome, result };
 }

@@ -31,6 +31,8 @@ export function enqueue(store: Store, change: Enqueue): Step<readonly (TaskId | 
       ensureRoom(store, perQueue(tasks, decisions));
     },
     apply() {
+      // Others of the same list may have been stored since.
+      ids = risingIds(tasks, store.newestId);
       const answers: (TaskId | undefined)[] = [];
       while (answers.length < tasks.length) {
         const at = answers.length;

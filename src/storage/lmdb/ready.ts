@@ -76,7 +76,7 @@ export class Ready {
     if (head === undefined) return;
     const place = placeOf(head, { rank: rankOf(at), sequence });
     if (head.entries[place]?.sequence !== sequence) return;
-    if (place === head.next) head.next++;
+    if (place === head.next) goOn(head);
     else head.entries.splice(place, 1);
   }
 
@@ -85,7 +85,7 @@ export class Ready {
     const head = this.#heads.get(lane);
     if (head?.entries[head.next] === entry) {
       this.#table.remove(entry.at);
-      head.next++;
+      goOn(head);
     } else this.remove(lane, priorityOf(entry.rank), entry.sequence);
   }
 
@@ -133,6 +133,14 @@ export class Ready {
     const entries = Array.from(this.#table.getRange(range), ({ key, value }) => entryOf(key, value));
     return { entries, next: 0, isWhole: entries.length < piece };
   }
+}
+
+/** The first is taken out. What was taken is dropped from time to time: a lane that never backs up is never read anew. */
+function goOn(head: Head): void {
+  head.next++;
+  if (head.next < head.entries.length && head.next < longestHead) return;
+  head.entries = head.entries.slice(head.next);
+  head.next = 0;
 }
 
 /** Where the entry stands, or would, among those that are known by heart. */

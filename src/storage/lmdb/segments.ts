@@ -1,5 +1,5 @@
 import { StoreCorruptError } from "../../base/errors.ts";
-import { completionCount, decodeCompletion, encodeCompletion, outcomeIn, type Completion } from "./completion.ts";
+import { completionCount, decodeCompletion, encodeCompletion, outcomeAt, type Completion } from "./completion.ts";
 import { completionFrom, completionKey, isUuidKey, readyKey, spanKey, spanOf, type Span } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Ready } from "./ready.ts";
@@ -60,12 +60,10 @@ export class Segments {
 
   #keep(segment: Segment): Segment {
     this.#atHand.set(segment.key.toString("latin1"), segment);
-    if (this.#atHand.size > keptAtHand) {
-      for (const [name, { running }] of this.#atHand) {
-        if (running > 0) continue;
-        this.#atHand.delete(name);
-        break;
-      }
+    let extra = this.#atHand.size - keptAtHand;
+    for (const [name, { running }] of this.#atHand) {
+      if (extra <= 0) break;
+      if (running === 0 && this.#atHand.delete(name)) extra--;
     }
     return segment;
   }
@@ -150,7 +148,7 @@ export class Segments {
 
   outcomeOf({ segment, index }: Member): OutcomeRow | undefined {
     const found = this.#completionAt(segment.key, index);
-    return found === undefined ? undefined : outcomeIn(decodeCompletion(found.bytes, this.#place), index - found.from);
+    return found === undefined ? undefined : outcomeAt(found.bytes, this.#place, index - found.from);
   }
 
   /** Forgets how one task completed. */

@@ -5,6 +5,7 @@ import { isLined } from "../key-lines.ts";
 import { HeldMember, type Held } from "./claims.ts";
 import type { CompletedTask } from "./completion.ts";
 import { due, dueKey, parkedKey, spanKey, taskIdOf } from "./keys.ts";
+import { largestSegment } from "./segment.ts";
 import type { Step, Store } from "./store.ts";
 
 export function settle(store: Store, change: Settle, epoch: number): Step<readonly boolean[]> {
@@ -48,6 +49,7 @@ class Neighbours {
   #first: HeldMember | undefined;
   #workerId: string | undefined;
   #tasks: CompletedTask[] = [];
+  #bytes = 0;
 
   constructor(store: Store, now: EpochMs) {
     this.#store = store;
@@ -62,6 +64,7 @@ class Neighbours {
     }
     this.#store.claims.remove(id, held);
     this.#tasks.push({ startedAt, durationMs, result });
+    this.#bytes += result.length;
   }
 
   #isNext({ segment, index, batch }: HeldMember, workerId: string | undefined): boolean {
@@ -71,6 +74,7 @@ class Neighbours {
       first.segment === segment &&
       first.batch === batch &&
       first.index + this.#tasks.length === index &&
+      this.#bytes < largestSegment.bytes &&
       this.#workerId === workerId
     );
   }
@@ -94,6 +98,7 @@ class Neighbours {
     }
     this.#first = undefined;
     this.#tasks = [];
+    this.#bytes = 0;
   }
 }
 

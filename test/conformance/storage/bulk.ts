@@ -41,6 +41,31 @@ export function bulk(bench: Bench): void {
     expect(claimed.map(({ args }) => [...args])).toEqual(tasks.map(({ args }) => [...args]));
   });
 
+  it("finds tasks of lists whose ids lie between each other", async () => {
+    const [one, two, three, four] = someTasks(4) as [NewTask, NewTask, NewTask, NewTask];
+    await bench.storage.commit([
+      { type: "enqueue", tasks: [one, three] },
+      { type: "enqueue", tasks: [two, four] },
+    ]);
+    const found = await bench.storage.get(idsOf([one, two, three, four]));
+    expect(found.map((task) => task?.id)).toEqual(idsOf([one, two, three, four]));
+    expect(idsOf(await bench.all())).toEqual(idsOf([one, two, three, four]));
+  });
+
+  it("keeps large results of neighbours apart", async () => {
+    const tasks = someTasks(6);
+    await bench.enqueue(...tasks);
+    const { tasks: running } = await bench.claim();
+    const settlements = running.map(({ id, life }, index) => ({
+      id,
+      fence: { epoch: bench.epoch, attempt: life.attempt },
+      end: { to: "completed" as const, result: new Uint8Array(40_000).fill(index) },
+    }));
+    await bench.storage.commit([{ type: "settle", now: birth, settlements }]);
+    const results = await Promise.all(idsOf(tasks).map((id) => bench.storage.result(id)));
+    expect(results.map((result) => [result?.length, result?.[0]])).toEqual(tasks.map((_, index) => [40_000, index]));
+  });
+
   it("keeps large and empty arguments side by side", async () => {
     const sizes = [0, 70_000, 0, 30_000, 40_000, 5, 200_000];
     const tasks = someTasks(sizes.length, (index) => new Uint8Array(sizes[index] ?? 0).fill(index));
