@@ -2,6 +2,7 @@ import { MessageChannel, Worker, type MessagePort, type Transferable } from "nod
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { ActorStoppedError, ClosedError, SupervisorLostError } from "../base/errors.ts";
+import { TransactionGate } from "../base/transaction-gate.ts";
 import type { ResolvedOptions } from "../config/resolve.ts";
 import type { Logger } from "../config/open-options.ts";
 import { joinPayloads, splitPayloads } from "../task/codec.ts";
@@ -32,6 +33,15 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+/** Of the supervisors of this thread. */
+const gates = new Set<TransactionGate>();
+const longestTransactionMs = 30_000;
+
+// The process ends after the transactions that are being made. One that never ends must not keep it for ever.
+process.on("exit", () => {
+  for (const gate of gates) if (!gate.shut(longestTransactionMs)) process.kill(process.pid, "SIGKILL");
+});
+
 /**
  * The caller's end of the one crossing between threads. Every call settles: when the supervisor dies, is silent for
  * too long or gives up, all that is pending is rejected, and so is whatever comes later.
@@ -53,13 +63,20 @@ export class Connection {
   readonly #exited: Promise<void>;
   #end: Error | undefined;
   #isClosing = false;
+  readonly #gate = new TransactionGate();
   #call = 0;
 
   /** Starts the supervisor thread. Await `calls.ready()` next. */
   constructor({ logger, ...options }: ResolvedOptions) {
     this.#logger = logger;
     const { port1, port2 } = new MessageChannel();
-    const workerData: SupervisorData = { options, port: port2, hasLogger: logger !== undefined };
+    const workerData: SupervisorData = {
+      options,
+      port: port2,
+      hasLogger: logger !== undefined,
+      gate: this.#gate.memory,
+    };
+    gates.add(this.#gate);
     this.#worker = new Worker(new URL("./supervisor.entry.js", import.meta.url), {
       name: "omniq supervisor",
       // What a batch of tasks leaves behind dies young; with more room for it, it is never copied.
@@ -73,6 +90,7 @@ export class Connection {
       () => this.#post({ type: "ping" }),
       (ms) => this.#finish(new SupervisorLostError(`has not answered for ${ms} ms`)),
     );
+    this.#worker.once("exit", () => gates.delete(this.#gate));
     this.#exited = new Promise((resolve) => {
       this.#worker.once("error", (cause) => this.#finish(new SupervisorLostError("thread crashed", { cause })));
       // Its last answer may have come in the same turn, and is to be heard first.

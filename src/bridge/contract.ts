@@ -28,6 +28,8 @@ export interface SupervisorData {
   readonly options: Omit<ResolvedOptions, "logger">;
   readonly port: MessagePort;
   readonly hasLogger: boolean;
+  /** The memory of a TransactionGate. */
+  readonly gate: SharedArrayBuffer;
 }
 
 /** What the caller learns when the supervisor is ready. */

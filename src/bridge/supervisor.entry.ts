@@ -5,6 +5,7 @@ import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { EventLoopTurns } from "../actor/event-loop-turns.ts";
 import { createSystem } from "../actor/system.ts";
 import { systemClock } from "../base/clock.ts";
+import { TransactionGate } from "../base/transaction-gate.ts";
 import { ClosedError } from "../base/errors.ts";
 import { queueLimitsOf } from "../config/limits.ts";
 import type { StorageLocation, StorageLocations } from "../config/locations.ts";
@@ -26,7 +27,7 @@ import { answering, servePort, supervisorCalls, type ExposeParts } from "./expos
 import { openExecutors, type OpenExecutors } from "./open-executors.ts";
 import { toWireError } from "./wire-error.ts";
 
-const { options, port, hasLogger } = workerData as SupervisorData;
+const { options, port, hasLogger, gate } = workerData as SupervisorData;
 const send = (message: SupervisorMessage): void => port.postMessage(message);
 
 // From the first moment on: opening a large store may take longer than silence is borne.
@@ -54,6 +55,7 @@ const lmdbOptions = (path: string): LmdbOptions => ({
   path,
   reserveBytes: options.reserveBytes,
   preflight: options.preflight,
+  gate: new TransactionGate(gate),
 });
 
 function storageFor({ tasks, results, events }: StorageLocations): Storage {

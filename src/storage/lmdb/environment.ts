@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { StoreCorruptError, StoreForeignError, StoreVersionError } from "../../base/errors.ts";
+import { TransactionGate } from "../../base/transaction-gate.ts";
 import { confirmCreation, removeCloseNote, writeCloseNote } from "./close-note.ts";
 import { createSpaceGuard, type SpaceGuard } from "./free-space.ts";
 import { checkBeforeOpening, needsPreflight } from "./integrity.ts";
@@ -15,6 +16,8 @@ export interface LmdbOptions {
   readonly reserveBytes: number;
   /** Whether a child process walks the store before it is opened. */
   readonly preflight: "auto" | "always" | "off";
+  /** Where the process is ended by another thread. */
+  readonly gate?: TransactionGate;
 }
 
 /** What is in the folder: a store of tasks, or a component of one that lies elsewhere. */
@@ -55,7 +58,8 @@ export async function openEnvironment(
     if (before !== "new" && needsPreflight(folder, before.note, options.preflight)) await runPreflight(folder);
     await removeCloseNote(folder);
     const root = openRoot(folder);
-    const transact = <T>(write: () => T): T => root.transactionSync(write);
+    const { gate = new TransactionGate() } = options;
+    const transact = <T>(write: () => T): T => gate.pass(() => root.transactionSync(write));
     try {
       const meta = openTable(root, "meta");
       const epoch = transact(() => {
