@@ -22,6 +22,9 @@ export class Station {
     this.name = name;
     this.executor = executor;
     this.workload = new Workload(executor, active);
+    // What an earlier dispatcher gave to workers, and comes back, came before what comes now.
+    for (const { tasks } of active)
+      for (const { place } of tasks.values()) this.#arrived = Math.max(this.#arrived, place + 1);
   }
 
   /** How many tasks wait. */

@@ -302,8 +302,11 @@ function* stagedIn(store: Store, lane: number): Iterable<Buffer> {
     for (const { value } of page) yield value;
     start = Buffer.concat([page.at(-1)?.key ?? start, Buffer.from([0])]);
   }
-  const isOfLane = ({ key }: { key: Buffer }): boolean => dueLaneOf(key) === lane && dueKindOf(key) === due.start;
-  yield* [...dueTable.getRange()].filter(isOfLane).map(({ value }) => value);
+  const scheduled: Buffer[] = [];
+  for (const { key, value } of dueTable.getRange()) {
+    if (dueLaneOf(key) === lane && dueKindOf(key) === due.start) scheduled.push(value);
+  }
+  yield* scheduled;
 }
 
 const stagedPiece = 1_000;
