@@ -212,18 +212,13 @@ function handleEnded(state: State, message: Extract<Inbox, { type: "ended" }>, s
     const { task } = waiting;
     active.tasks.delete(report.id);
     if (report.durationMs !== undefined) took.add(task.request.name, report.durationMs);
-    const [timedOutMs, stalledMs] = [active.timedOut.get(report.id), active.stalled.get(report.id)];
     if (report.end.type === "unstarted" && state.isFinishing === undefined && !active.stopped.has(report.id)) {
       // Its batch got stuck, or its worker died: it stays claimed, and goes to the next worker that is free.
       takenBack.push(waiting);
       continue;
     }
-    ended.push({
-      task,
-      report,
-      ...(timedOutMs === undefined ? undefined : { timedOutMs }),
-      ...(stalledMs === undefined ? undefined : { stalledMs }),
-    });
+    const { timedOut, stalled } = active;
+    ended.push({ task, report, timedOutMs: timedOut.get(report.id), stalledMs: stalled.get(report.id) });
   }
   station.learn(took);
   station.addAgain(takenBack);

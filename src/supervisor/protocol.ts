@@ -176,9 +176,9 @@ export interface EndedAttempt {
   readonly task: StoredTask;
   readonly report: AttemptReport;
   /** It was told to stop because it had taken longer than this. */
-  readonly timedOutMs?: number;
+  readonly timedOutMs?: number | undefined;
   /** It was told to stop because it had been silent for longer than this. */
-  readonly stalledMs?: number;
+  readonly stalledMs?: number | undefined;
 }
 
 /** To the dispatcher. */

@@ -109,3 +109,13 @@ describe("a task that is more important than all that is claimed", () => {
     expect((await supervisor.counts()).running).toBeLessThan(30);
   });
 });
+
+test("a task that comes back after its time to live expires, whenever it was to be tried again", async () => {
+  const supervisor = await TestSupervisor.start({ behave: () => ({ durationMs: 50, end: "error" }) });
+  const backoff = { type: "fixed", delayMs: 3_600_000, factor: 1, maxMs: 3_600_000, jitter: 0 } as const;
+  const task = aTask({ expiresAt: supervisor.clock.now() + 30, maxRetries: 3, backoff });
+  await supervisor.enqueue(task);
+  await supervisor.advance(100);
+
+  expect(await supervisor.life(task.id)).toMatchObject({ state: "expired", attempt: 1 });
+});

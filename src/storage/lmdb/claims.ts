@@ -161,7 +161,7 @@ export class Claims {
     this.#changed.add(held.batch);
   }
 
-  /** Claims `size` neighbours in a segment. */
+  /** Claims neighbours in a segment: those from `from` on, which have these ids. */
   addSpan(ids: readonly TaskId[], segment: Segment, from: number, life: TaskLife, batch: Batch): void {
     ids.forEach((id, at) => this.#held.set(id, new HeldMember(segment, from + at, life, batch)));
     segment.running += ids.length;

@@ -21,18 +21,20 @@ const sizeOf = (tasks: readonly NewTask[]): number => tasks.reduce((sum, { args 
 export function enqueue(store: Store, change: Enqueue): Step<readonly (TaskId | undefined)[]> {
   const { tasks } = change;
   let ids = risingIds([], "");
+  let newest = "";
   let decisions: readonly Decision[] = [];
   return {
     bytes: sizeOf(tasks),
     addsWork: true,
     check() {
-      ids = risingIds(tasks, store.newestId);
+      newest = store.newestId;
+      ids = risingIds(tasks, newest);
       decisions = decide(store, tasks, ids);
       ensureRoom(store, perQueue(tasks, decisions));
     },
     apply() {
       // Others of the same list may have been stored since.
-      ids = risingIds(tasks, store.newestId);
+      if (store.newestId !== newest) ids = risingIds(tasks, store.newestId);
       const answers: (TaskId | undefined)[] = [];
       while (answers.length < tasks.length) {
         const at = answers.length;

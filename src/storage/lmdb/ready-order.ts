@@ -1,6 +1,6 @@
 import { agedPriority, waitingSince } from "../aging.ts";
 import { ClaimRoom } from "../claim-room.ts";
-import { Heap } from "../memory/heap.ts";
+import { Heap } from "../heap.ts";
 import type { Claim } from "../storage.ts";
 import { priorityOf, type Span } from "./keys.ts";
 import type { Lane } from "./ledger.ts";

@@ -8,7 +8,7 @@ import { Rates } from "../rates.ts";
 import { Turns } from "../routing.ts";
 import type { NewTask, QueueRecord, StorageSettings, Totals } from "../storage.ts";
 import { EventLog } from "./event-log.ts";
-import { Heap } from "./heap.ts";
+import { Heap } from "../heap.ts";
 import type { KeptNotes } from "./notes.ts";
 import { Ready } from "./ready.ts";
 import { SortedIds } from "./sorted-ids.ts";

@@ -1,4 +1,4 @@
-import { Heap } from "./heap.ts";
+import { Heap } from "../heap.ts";
 import type { Version } from "./ledger.ts";
 
 const isOlder = (a: Version, b: Version): boolean => a.sequence < b.sequence;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Heap } from "../../../src/storage/memory/heap.ts";
+import { Heap } from "../../src/storage/heap.ts";
 
 interface Entry {
   readonly rank: number;
