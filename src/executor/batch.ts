@@ -17,6 +17,10 @@ export interface BatchSlot {
   /** When the running task was started, in milliseconds since 1970. */
   readonly startedAt: number;
   readonly blamed: Blame;
+  /** What the worker has left here of attempts that ended, and was not collected before. */
+  collect?(): Uint8Array | undefined;
+  /** The worker is to tell soon of what it leaves here. */
+  hurry?(): void;
   /** Takes back what was not taken, and calls `revoked` of the batch soon. */
   revoke(batch: Batch): void;
   /** Asks the task at `index` to stop; if it was not taken, takes back it and all behind it. */
@@ -82,6 +86,12 @@ export class Batch implements Run, Work {
     return this.worker?.name;
   }
 
+  hurry(): void {
+    if (this.isOver) return;
+    this.slot.hurry?.();
+    this.collect();
+  }
+
   revoke(): void {
     // By then the slot may belong to another batch.
     if (this.isOver) return;
@@ -91,10 +101,12 @@ export class Batch implements Run, Work {
 
   /** What was not among the first `taken` tasks will not be started. */
   revoked(taken: number): void {
+    this.collect();
     this.#report((index) => (index >= taken ? { end: { type: "unstarted" } } : undefined));
   }
 
   stop(id: TaskId, reason: string, graceMs: number): void {
+    this.collect();
     const index = this.tasks.findIndex((task) => task.id === id);
     if (!this.#isOpen(index)) return;
     if (this.worker === undefined) return this.revoke();
@@ -113,8 +125,11 @@ export class Batch implements Run, Work {
     if (before === undefined) this.slot.stop(this, index, reason);
   }
 
-  /** Passes on what the worker reports of attempts that ended. */
-  read(frame: Uint8Array): void {
+  /** Passes on what the worker reports of attempts that ended: in this frame, or left in the slot. */
+  collect(given?: Uint8Array): void {
+    // When it is over, the slot may belong to another batch.
+    const frame = given ?? (this.isOver ? undefined : this.slot.collect?.());
+    if (frame === undefined || frame.byteLength === 0) return;
     const workerId = this.worker?.name;
     const reports: AttemptReport[] = [];
     for (const { index, startedAt, durationMs, end } of readReports(frame)) {
@@ -140,6 +155,7 @@ export class Batch implements Run, Work {
   }
 
   lose(death: Death, isGuilty: boolean): void {
+    this.collect();
     if (!this.isOver) this.#explain(death, isGuilty);
     this.#owner.released(this);
     this.#observer.idle();

@@ -72,6 +72,11 @@ export interface Run {
   current(): { readonly id: TaskId; readonly startedAt: EpochMs } | undefined;
   /** The name of the worker that has it; `undefined` while none has. An executor that cannot tell leaves it out. */
   workerName?(): string | undefined;
+  /**
+   * Somebody waits for a task of it: ends are to be reported as they come. Before that, and where this is left out,
+   * they may be reported when the whole batch has ended; always before anything is reported that comes of `revoke` or `stop`.
+   */
+  hurry?(): void;
   /** Takes back what has not been started: reported as `unstarted`, soon. */
   revoke(): void;
   /**

@@ -79,11 +79,13 @@ export class ReportWriter {
     this.#bytes.set(body, at + headSize);
   }
 
-  /** The frame of what was added since the last call. */
-  take(): Uint8Array<ArrayBuffer> {
-    const frame = this.#bytes.slice(0, this.#size);
+  /** The frame of what was added since it was cleared; valid until something is added. */
+  get frame(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#size);
+  }
+
+  clear(): void {
     this.#size = 0;
-    return frame;
   }
 
   #reserve(size: number): number {

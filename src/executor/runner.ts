@@ -8,6 +8,7 @@ import { Attempt, currentAttempt, type AttemptHost } from "./attempt.ts";
 import { ReportWriter, unpackHeaders, type AttemptEnd, type TaskHeader } from "./frames.ts";
 import { Desk } from "./desk.ts";
 import { Equipment } from "./equipment.ts";
+import type { Outbox } from "./outbox.ts";
 import { checkInput } from "./input.ts";
 import { loadError, loadTasks, type Loaded, type TaskTable } from "./loader.ts";
 import type { AttemptNote, CheckpointValue } from "./executor.ts";
@@ -27,6 +28,8 @@ export interface RunnerHost {
   readonly isSequential?: boolean;
   tell(message: FromWorker, transfer?: ArrayBuffer[]): void;
   slot(number: number): Slot;
+  /** Without it, whatever ends is told. */
+  outbox?(number: number): Outbox;
   /** Receives what was sent by now, without waiting for the event loop. */
   receiveNow(): void;
 }
@@ -36,7 +39,7 @@ const exit = process.exit.bind(process);
 const { now: wallClock } = Date;
 const stopwatch = performance.now.bind(performance);
 
-// Outcomes may wait this long for the tasks behind them.
+// Outcomes that are to be told may wait this long for the tasks behind them.
 const longestUnflushedMs = 1;
 
 /** Runs batches, in a worker of whatever kind. A worker has one; it answers for every error that nobody catches. */
@@ -105,7 +108,7 @@ export class Runner {
 
   /**
    * Runs the tasks of a batch one after the other, until none is left or the rest is revoked. What becomes of them is
-   * told at the end, and before a task that may take long.
+   * told at the end, and, unless it lies where the supervisor can see it and is in no hurry, before a task that may take long.
    */
   async runBatch(message: BatchMessage): Promise<void> {
     const batch = new ActiveBatch(message, this);
@@ -131,9 +134,9 @@ export class Runner {
       batch.attempt?.finish();
       batch.attempt = undefined;
       batch.slot.end();
-      batch.writer.add(index, startedAt, now - before, end);
+      batch.leave(index, startedAt, now - before, end);
     }
-    batch.flush();
+    batch.flushLast();
     this.#active.delete(message.batch);
   }
 
@@ -244,7 +247,7 @@ export class Runner {
   #exit(): void {
     const guilty = currentAttempt();
     for (const batch of this.#active.values()) {
-      batch.flush();
+      batch.flushLast();
       if (guilty !== undefined) batch.slot.blame(batch.attempt === guilty);
     }
   }
@@ -262,12 +265,15 @@ const retryable = { reason: "error", isRetryable: true } as const;
 
 class ActiveBatch implements AttemptHost {
   readonly slot: Slot;
-  readonly writer = new ReportWriter();
   /** The place of the task that is running, or ran last. */
   index = -1;
   attempt: Attempt | undefined;
   equipment: Equipment | undefined;
   flushedAt = stopwatch();
+  readonly #writer = new ReportWriter();
+  readonly #outbox: Outbox | undefined;
+  /** Something lies in the outbox that was not told. */
+  #hasLeft = false;
   readonly #number: number;
   readonly #runner: Runner;
 
@@ -275,6 +281,7 @@ class ActiveBatch implements AttemptHost {
     this.#number = batch;
     this.#runner = runner;
     this.slot = runner.host.slot(slot);
+    this.#outbox = runner.host.outbox?.(slot);
   }
 
   get maxResultBytes(): number {
@@ -301,10 +308,29 @@ class ActiveBatch implements AttemptHost {
     if (this.slot.isStopAsked(this.index)) this.#runner.host.receiveNow();
   }
 
+  /** Leaves the end of a task where the supervisor can see it, before the next is taken; or keeps it to be told. */
+  leave(index: number, startedAt: number, durationMs: number, end: AttemptEnd): void {
+    this.#writer.add(index, startedAt, durationMs, end);
+    if (this.#outbox?.offer(this.#writer.frame) !== true) return;
+    this.#writer.clear();
+    this.#hasLeft = true;
+  }
+
+  /** Tells what is to be told. */
   flush(): void {
+    this.flushLast();
+    if (this.#hasLeft && this.#outbox?.isUrgent === true) {
+      this.#hasLeft = false;
+      this.#runner.host.tell({ type: "reports", batch: this.#number });
+    }
+  }
+
+  /** Likewise, when the supervisor is about to look by itself. */
+  flushLast(): void {
     this.flushedAt = stopwatch();
-    if (this.writer.isEmpty) return;
-    const frame = this.writer.take();
+    if (this.#writer.isEmpty) return;
+    const frame = this.#writer.frame.slice();
+    this.#writer.clear();
     this.#runner.host.tell({ type: "reports", batch: this.#number, frame }, [frame.buffer]);
   }
 }

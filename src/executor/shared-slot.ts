@@ -1,14 +1,18 @@
 import type { Batch, BatchSlot } from "./batch.ts";
+import type { Outbox } from "./outbox.ts";
 import { Slot, type Blame, type RunningTask } from "./slots.ts";
 
 /** The slot of a batch that goes to a thread of this process: both sides look into the same memory. */
 export class SharedSlot implements BatchSlot {
   readonly number: number;
   readonly #slot: Slot;
+  readonly #outbox: Outbox | undefined;
 
   /** Makes the slot ready for a batch; no worker uses it any more. */
-  constructor(memory: SharedArrayBuffer, number: number) {
+  constructor(memory: SharedArrayBuffer, number: number, outbox?: Outbox) {
     this.number = number;
+    this.#outbox = outbox;
+    outbox?.clear();
     this.#slot = new Slot(memory, number);
     this.#slot.clear();
   }
@@ -24,6 +28,14 @@ export class SharedSlot implements BatchSlot {
   }
   get blamed(): Blame {
     return this.#slot.blamed;
+  }
+
+  collect(): Uint8Array | undefined {
+    return this.#outbox?.collect();
+  }
+
+  hurry(): void {
+    this.#outbox?.hurry();
   }
 
   revoke(batch: Batch): void {

@@ -5,6 +5,8 @@ import type { WorkerSettings } from "./worker-protocol.ts";
 export interface ThreadData extends WorkerSettings {
   /** One `Slot` for each batch in flight. */
   readonly memory: SharedArrayBuffer;
+  /** One `Outbox` for each. */
+  readonly outboxes: SharedArrayBuffer;
   /** Proves that a greeting is our own and not a message of some handler. */
   readonly token: string;
 }

@@ -8,6 +8,7 @@ import { toTaskError } from "../task/task-error.ts";
 import type { Payload } from "../task/task.ts";
 import { Batch, type BatchSlot } from "./batch.ts";
 import type { Catalogue, Executor } from "./executor.ts";
+import { Outbox, outboxBytes } from "./outbox.ts";
 import { SharedSlot } from "./shared-slot.ts";
 import { slotBytes } from "./slots.ts";
 import { Thread } from "./thread.ts";
@@ -32,6 +33,7 @@ class ThreadExecutor extends WorkerExecutor {
   readonly #resourceLimits: ResourceLimits | undefined;
   readonly #poolSize: number;
   readonly #memory: SharedArrayBuffer;
+  readonly #outboxes: SharedArrayBuffer;
   readonly #token = randomUUID();
   readonly #threads = new Map<number, Thread>();
   #pool: Piscina | undefined;
@@ -42,6 +44,7 @@ class ThreadExecutor extends WorkerExecutor {
     this.#resourceLimits = options.resourceLimits;
     this.#poolSize = Math.max(1, options.threads);
     this.#memory = new SharedArrayBuffer(slotBytes(this.slots));
+    this.#outboxes = new SharedArrayBuffer(outboxBytes(this.slots));
   }
 
   gone(thread: Worker): void {
@@ -61,7 +64,7 @@ class ThreadExecutor extends WorkerExecutor {
   }
 
   protected slot(number: number): BatchSlot {
-    return new SharedSlot(this.#memory, number);
+    return new SharedSlot(this.#memory, number, new Outbox(this.#outboxes, number));
   }
 
   protected send(batch: Batch): void {
@@ -103,7 +106,14 @@ class ThreadExecutor extends WorkerExecutor {
 
   #createPool(): Piscina {
     const { modules, maxResultBytes, maxLogBytes } = this.options;
-    const workerData: ThreadData = { modules, maxResultBytes, maxLogBytes, memory: this.#memory, token: this.#token };
+    const workerData: ThreadData = {
+      modules,
+      maxResultBytes,
+      maxLogBytes,
+      memory: this.#memory,
+      outboxes: this.#outboxes,
+      token: this.#token,
+    };
     const pool = new Piscina({
       filename: fileURLToPath(new URL("./thread.entry.js", import.meta.url)),
       name: "runBatch",

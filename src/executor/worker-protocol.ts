@@ -18,8 +18,8 @@ export interface WorkerSettings {
 export type FromWorker =
   /** It can be given work. */
   | { readonly type: "ready" }
-  /** Attempts that ended, as `readReports` reads them. */
-  | { readonly type: "reports"; readonly batch: number; readonly frame: Uint8Array }
+  /** Attempts that ended, as `readReports` reads them; without a frame, it has left them in the outbox of the batch. */
+  | { readonly type: "reports"; readonly batch: number; readonly frame?: Uint8Array }
   | { readonly type: "note"; readonly batch: number; readonly note: AttemptNote }
   /** Both are answered with the same `question`. */
   | ({ readonly type: "recall"; readonly id: TaskId; readonly key: string } & Question)

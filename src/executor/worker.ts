@@ -170,7 +170,7 @@ export abstract class Worker {
   protected receive(message: FromWorker): void {
     switch (message.type) {
       case "reports":
-        return this.#batch(message.batch)?.read(message.frame);
+        return this.#batch(message.batch)?.collect(message.frame);
       case "revoked":
         return this.#batch(message.batch)?.revoked(message.taken);
       case "note":

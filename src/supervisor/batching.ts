@@ -6,7 +6,7 @@ import type { StoredTask } from "../task/task.ts";
  * supervisor may have to wait for its turn for some milliseconds, and every time that it gets one costs the workers
  * theirs. It is shorter where somebody waits for a task of it. What was not started can be taken back at any time.
  */
-export const batchMs = { awaited: 4, others: 20 } as const;
+export const batchMs = { awaited: 4, others: 40 } as const;
 export const largestBatch = 512;
 
 /** What a task of a name that never ran is taken to take. It goes alone. */

@@ -69,6 +69,9 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
         if (state.isFinishing !== undefined) giveBackWaiting(state);
         watch(state, self);
       },
+      hurry({ stations }, { ids }) {
+        for (const station of stations.values()) station.hurry(ids);
+      },
       stop: handleStop,
       noted(state, { active, note }, self) {
         if (active.tasks.get(note.id)?.task.request.stallTimeoutMs !== undefined) {
@@ -173,6 +176,7 @@ function handOver(
     stopped: new Set(),
   };
   station.workload.active.add(active);
+  if (batch.some(({ isAwaited }) => isAwaited)) active.run.hurry?.();
 }
 
 const never = Number.POSITIVE_INFINITY;

@@ -200,6 +200,8 @@ export type DispatcherMessage =
       readonly mode: StopMode;
       readonly graceMs: number;
     }
+  /** Somebody waits for these now. */
+  | { readonly type: "hurry"; readonly ids: readonly TaskId[] }
   /** Starts nothing more; replies when nothing runs, with what it had not started given back to the queue. */
   | { readonly type: "finish"; readonly reply: Reply<void> };
 

@@ -74,6 +74,7 @@ export interface QueueState extends QueueParts {
   /** Attempts that ended, and whose outcomes are not being committed yet. */
   readonly ended: EndedAttempt[];
   isGathering: boolean;
+  settledAt: EpochMs;
   /** What attempts have said that is not being committed yet, by attempt and task. */
   readonly notes: Map<string, AttemptNote>;
   isNoting: boolean;
@@ -104,6 +105,7 @@ export const createState = (parts: QueueParts, claimed: readonly StoredTask[]): 
   claimed: new Map(claimed.map((task) => [task.id, task])),
   ended: [],
   isGathering: false,
+  settledAt: 0,
   notes: new Map(),
   isNoting: false,
   isStopping: false,

@@ -20,7 +20,7 @@ import {
   type QueueParts,
   type QueueState,
 } from "./queue-state.ts";
-import { handleAttemptsEnded, handleDispatcherStarted, park, settleEnded } from "./settling.ts";
+import { handleAttemptsEnded, handleDispatcherStarted, hurry, park, settleEnded } from "./settling.ts";
 
 /**
  * Decides what is next. Every message becomes one list of changes, committed together; where workers have room, a claim
@@ -37,6 +37,7 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
       publish: publishStage,
       wait(state, { ids, sink }, self) {
         for (const id of ids) state.waiters.add(id, sink);
+        hurry(state, self, ids);
         lookForEnds(state, self, ids);
       },
       found(state, { ids, found }) {

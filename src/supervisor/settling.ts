@@ -1,5 +1,6 @@
 import type { Self } from "../actor/actor.ts";
 import type { Settlement } from "../storage/storage.ts";
+import type { TaskId } from "../task/task.ts";
 import { cancelAgain } from "./control.ts";
 import { drained } from "./draining.ts";
 import { takeNotes } from "./noting.ts";
@@ -18,7 +19,7 @@ import {
 } from "./queue-state.ts";
 import { settlementFor, type StopCause } from "./settlement.ts";
 
-/** How long ends are gathered while all workers have work and nobody waits for these tasks, and how many at most. */
+/** While all workers have work and nobody waits, ends are stored at most every so many milliseconds, or so many together. */
 const gathering = { ms: 5, most: 64 } as const;
 
 /** Stores the ends of attempts, and claims what takes their places, in one transaction. */
@@ -29,11 +30,12 @@ export function handleAttemptsEnded(
 ): void {
   state.demand.add(wanted);
   state.ended.push(...ended);
-  const mayGather = isBusy && state.ended.length < gathering.most && !state.isStopping;
+  const at = state.settledAt + gathering.ms;
+  const mayGather = isBusy && self.clock.now() < at && state.ended.length < gathering.most && !state.isStopping;
   if (!mayGather || ended.some((attempt) => isUrgent(state, attempt))) settleEnded(state, self);
   else if (!state.isGathering) {
     state.isGathering = true;
-    self.setTimer("settleEnded", self.clock.now() + gathering.ms, { type: "settleEnded" });
+    self.setTimer("settleEnded", at, { type: "settleEnded" });
   }
 }
 
@@ -41,9 +43,18 @@ export function handleAttemptsEnded(
 const isUrgent = ({ waiters, stops }: QueueState, { task, report }: EndedAttempt): boolean =>
   report.end.type !== "value" || waiters.has(task.id) || stops.has(task.id);
 
+/** Somebody waits for these tasks now: the ends of those that run are not gathered. */
+export function hurry(state: QueueState, self: Self<Inbox>, ids: readonly TaskId[]): void {
+  const running = ids.filter((id) => state.claimed.has(id));
+  if (running.length === 0) return;
+  state.dispatcher().tell({ type: "hurry", ids: running });
+  if (state.ended.some(({ task }) => state.waiters.has(task.id))) settleEnded(state, self);
+}
+
 /** Stores the ends that were gathered. */
 export function settleEnded(state: QueueState, self: Self<Inbox>): void {
   state.isGathering = false;
+  state.settledAt = self.clock.now();
   const ended = state.ended.splice(0);
   if (ended.length > 0) settleAttempts(state, self, ended);
   else poke(state, self);

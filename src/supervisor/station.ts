@@ -1,6 +1,6 @@
 import type { Executor } from "../executor/executor.ts";
 import type { StoredTask, TaskId } from "../task/task.ts";
-import { Durations, nextBatch, type Took } from "./batching.ts";
+import { Durations, largestBatch, nextBatch, type Took } from "./batching.ts";
 import { Workload, type ActiveRun, type Waiting } from "./workload.ts";
 
 /** An executor, and the tasks that were claimed for it and wait for its workers. */
@@ -64,11 +64,29 @@ export class Station {
   /** The tasks that a worker is to have next; `undefined` when there are none, or no worker has room. */
   nextBatch(): { readonly batch: readonly Waiting[]; readonly estimateMs: number } | undefined {
     if (this.waiting === 0 || !this.workload.hasRoom) return undefined;
-    const share = this.workload.fairShare(this.waiting);
+    const share = Math.min(this.workload.fairShare(this.waiting), this.#shareOfFirst());
     const { size, estimateMs } = nextBatch(this.#waiting, this.#next, this.#durations, share);
     const batch = this.#waiting.slice(this.#next, this.#next + size);
     this.#next += size;
     return { batch, estimateMs };
+  }
+
+  /**
+   * The most important tasks are shared among all workers: none of them is to wait behind another while a worker runs
+   * something that is less important.
+   */
+  #shareOfFirst(): number {
+    const rank = this.#waiting[this.#next]?.rank;
+    if (this.#waiting.at(-1)?.rank === rank) return largestBatch;
+    const end = this.#waiting.findIndex((waiting, index) => index > this.#next && waiting.rank !== rank);
+    return Math.ceil((end - this.#next) / this.workload.workers);
+  }
+
+  /** Somebody waits for the ends of these now. */
+  hurry(ids: readonly TaskId[]): void {
+    const awaited = new Set(ids);
+    for (const waiting of this.#waiting) if (awaited.has(waiting.task.id)) waiting.isAwaited = true;
+    for (const { tasks, run } of this.workload.active) if (ids.some((id) => tasks.has(id))) run.hurry?.();
   }
 
   /** Takes one out that waits. */

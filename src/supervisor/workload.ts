@@ -9,7 +9,7 @@ export interface Waiting {
   /** Its priority, or that of a task that its claim gave after it. */
   readonly rank: number;
   /** Somebody waits for its end. */
-  readonly isAwaited: boolean;
+  isAwaited: boolean;
 }
 
 /** A batch that an executor has. Kept outside of the actor's state, because it goes on when the actor is restarted. */

@@ -32,7 +32,9 @@ test("reports come out of their frames as they went in, whenever frames are take
       const writer = new ReportWriter();
       const read = frames.map((reports) => {
         for (const { index, startedAt, durationMs, end } of reports) writer.add(index, startedAt, durationMs, end);
-        return readReports(writer.take());
+        const frame = writer.frame.slice();
+        writer.clear();
+        return readReports(frame);
       });
 
       expect(read).toEqual(frames);

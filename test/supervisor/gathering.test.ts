@@ -10,21 +10,21 @@ const some = (count: number, given: Parameters<typeof aTask>[0] = {}): NewTask[]
 const enqueueUnwatched = (supervisor: TestSupervisor, ...tasks: NewTask[]): Promise<unknown> =>
   supervisor.answered((reply) => ({ type: "enqueue", tasks, onFull: "error", reply }));
 
-/** Two workers that have more than enough to do, for 4 ms a task, and a task that took 1 ms has just ended. */
-async function busy(first: NewTask, sink?: Listener): Promise<TestSupervisor> {
+/** Two workers that have more than enough to do; a task has just ended, and now another, a millisecond later. */
+async function busy(second: NewTask, sink?: Listener): Promise<TestSupervisor> {
+  const first = aTask();
+  const durations = new Map([
+    [first.id, 1],
+    [second.id, 2],
+  ]);
   const supervisor = await TestSupervisor.start({
     threads: 2,
-    behave: ({ id }) => ({ durationMs: id === first.id ? 1 : 100 }),
+    behave: ({ id }) => ({ durationMs: durations.get(id) ?? 100 }),
   });
-  if (sink === undefined) await enqueueUnwatched(supervisor, first, ...some(20));
-  else
-    await supervisor.answered((reply) => ({
-      type: "enqueue",
-      tasks: [first, ...some(20)],
-      onFull: "error",
-      sink,
-      reply,
-    }));
+  const tasks = [first, second, ...some(20)];
+  if (sink === undefined) await enqueueUnwatched(supervisor, ...tasks);
+  else await supervisor.answered((reply) => ({ type: "enqueue", tasks, onFull: "error", sink, reply }));
+  await supervisor.advance(1);
   supervisor.storage.commits.splice(0);
   await supervisor.advance(1);
   return supervisor;
@@ -35,15 +35,35 @@ describe("the end of an attempt", () => {
     const supervisor = await busy(aTask({ id: "first" }));
     expect(supervisor.storage.commitsOf("settle")).toHaveLength(0);
 
-    await supervisor.advance(5);
+    await supervisor.advance(4);
 
     expect(supervisor.storage.commitsOf("settle")).toHaveLength(1);
     expect(await supervisor.life("first")).toMatchObject({ state: "completed" });
   });
 
+  test("is stored at once when none was stored for a while", async () => {
+    const supervisor = await busy(aTask());
+    await supervisor.advance(4);
+    supervisor.storage.commits.splice(0);
+
+    await supervisor.advance(94);
+    expect(supervisor.storage.commitsOf("settle")).toHaveLength(0);
+    await supervisor.advance(1);
+    expect(supervisor.storage.commitsOf("settle")).toHaveLength(1);
+  });
+
   test("does not keep its worker from what is next", async () => {
     const supervisor = await busy(aTask({ id: "first" }));
-    expect(supervisor.executor.starts).toHaveLength(3);
+    expect(supervisor.executor.starts).toHaveLength(4);
+  });
+
+  test("that somebody begins to wait for is stored at once", async () => {
+    const supervisor = await busy(aTask({ id: "first" }));
+    const sink = new Listener();
+    supervisor.queue.tell({ type: "wait", ids: ["first"], sink });
+    await supervisor.advance(0);
+
+    expect(sink.outcomes.map(({ id }) => id)).toEqual(["first"]);
   });
 
   test("that somebody waits for is stored at once", async () => {
@@ -100,6 +120,16 @@ describe("a task that is more important than all that is claimed", () => {
 
     const order = supervisor.executor.starts.flatMap(({ id }) => urgent.filter((task) => task.id === id));
     expect(order.map(({ request }) => request.priority)).toEqual([9, 6, 3]);
+  });
+
+  test("does not wait behind another such task while a worker runs what is less important", async () => {
+    const supervisor = await start();
+    const urgent = [6, 9, 9, 6].map((priority) => aTask({ priority }));
+    await enqueueUnwatched(supervisor, ...urgent);
+    await supervisor.advance(60);
+
+    const order = supervisor.executor.starts.flatMap(({ id }) => urgent.filter((task) => task.id === id));
+    expect(order.map(({ request }) => request.priority)).toEqual([9, 9, 6, 6]);
   });
 
   test("is not claimed by the thousand", async () => {

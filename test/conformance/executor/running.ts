@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { aCall, endsOf, faultOf, Flight, valueOf, type Bench, type Call } from "./bench.ts";
+import { aCall, endsOf, eventually, faultOf, Flight, valueOf, type Bench, type Call } from "./bench.ts";
 
 export function running(bench: Bench): void {
   test("the values of a batch are reported, in any mix of handlers", async () => {
@@ -117,9 +117,10 @@ export function running(bench: Bench): void {
     expect(flight.run.current()).toBeUndefined();
   });
 
-  test("what has ended is reported while a handler waits", async () => {
+  test("what has ended is reported while a handler waits, to somebody who waits for it", async () => {
     const file = bench.path();
     const flight = bench.fly([["add", 1, 2], ["waitForFile", file], ["noop"]]);
+    flight.run.hurry?.();
 
     await flight.reaches(1);
     await expect.poll(() => valueOf(flight.reports.get(flight.id(0)) ?? undefined)).toBe(3);
@@ -129,9 +130,10 @@ export function running(bench: Bench): void {
   });
 
   test.runIf(bench.traits.isolates)(
-    "what has ended is reported while a handler that took long is followed by one that hangs",
+    "what has ended is reported while a handler that took long is followed by one that hangs, to somebody who waits",
     async () => {
       const flight = bench.fly([["add", 1, 2], ["spinFor", 5], ["hangs"]]);
+      flight.run.hurry?.();
 
       await flight.reaches(2);
       await expect.poll(() => flight.reports.size).toBe(2);
@@ -140,6 +142,33 @@ export function running(bench: Bench): void {
       expect(endsOf(await flight.landed)).toEqual(["value", "value", "stopped"]);
     },
   );
+
+  test("what has ended is reported when somebody begins to wait for it", async () => {
+    const file = bench.path();
+    const flight = bench.fly([
+      ["add", 1, 2],
+      ["waitForFile", file],
+    ]);
+
+    await flight.reaches(1);
+    flight.run.hurry?.();
+    await eventually(() => flight.reports.size === 1);
+    await bench.run(["makeFile", file]);
+
+    expect(endsOf(await flight.landed)).toEqual(["value", "value"]);
+  });
+
+  test("what has ended is reported when the rest is taken back", async () => {
+    const file = bench.path();
+    const flight = bench.fly([["add", 1, 2], ["waitForFile", file], ["noop"]]);
+
+    await flight.reaches(1);
+    flight.run.revoke();
+    await eventually(() => flight.reports.size === 2);
+    await bench.run(["makeFile", file]);
+
+    expect(endsOf(await flight.landed)).toEqual(["value", "value", "unstarted"]);
+  });
 
   test("as many batches run at the same time as it says", async () => {
     const files = Array.from({ length: bench.atOnce }, () => bench.path());
