@@ -30,6 +30,30 @@ export class UnknownOptionError extends OmniqError {
   }
 }
 
+/** A cron expression is not one. Nothing was stored. */
+export class InvalidCronError extends OmniqError {
+  readonly code = "INVALID_CRON";
+  /** Where it was given. */
+  readonly path: string;
+  /** `second`, `minute`, `hour`, `day of month`, `month` or `day of week`; left out when it is none of them alone. */
+  readonly field: string | undefined;
+  constructor(path: string, field: string | undefined, problem: string, options?: ErrorOptions) {
+    super(`${path}: ${problem}`, options);
+    this.path = path;
+    this.field = field;
+  }
+}
+
+/** A trigger would never fire. Nothing was stored. */
+export class NoSlotError extends OmniqError {
+  readonly code = "NO_SLOT";
+  readonly path: string;
+  constructor(path: string, why: string) {
+    super(`${path} would never fire: ${why}`);
+    this.path = path;
+  }
+}
+
 /** What was given as a task is a closure or something else that cannot be run by name in another thread. */
 export class NotATaskError extends OmniqError {
   readonly code = "NOT_A_TASK";
