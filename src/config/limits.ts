@@ -3,6 +3,7 @@ import type { RateLimit } from "../storage/token-bucket.ts";
 import type { ConcurrencyOptions, RateLimitOptions } from "../task/definition.ts";
 import { InvalidArgumentError } from "../base/errors.ts";
 import {
+  boolean,
   duration,
   integer,
   isPlainObject,
@@ -46,17 +47,23 @@ export const rateLimitOptions = {
     description: "The time in which as many may start anew; at most 30 days.",
     read: per,
   },
-} satisfies Table<RateLimitOptions>;
+  perKey: {
+    type: "boolean",
+    defaultText: "`false`",
+    description: "Each `concurrencyKey` has its own; tasks without one are not limited.",
+    read: boolean,
+  },
+} satisfies Table<RateLimitOptions & Pick<RateLimit, "perKey">>;
 
 /** A limit, alone or with one per key. */
 export const concurrency: Reader<Readonly<ConcurrencyOptions>> = (value, path) =>
   isPlainObject(value) ? readGiven(concurrencyOptions, value, path) : { max: most(value, path) };
 
 export const rateLimit: Reader<RateLimit> = (value, path) => {
-  const { max, per: perMs } = readComplete(rateLimitOptions, value, path);
+  const { max, per: perMs, perKey = false } = readComplete(rateLimitOptions, value, path);
   if (max === undefined) throw new InvalidArgumentError(`${path}.max`, "is missing. Give how many may start.");
   if (perMs === undefined) throw new InvalidArgumentError(`${path}.per`, 'is missing. Give a length of time: "1s".');
-  return { max, perMs };
+  return perKey ? { max, perMs, perKey } : { max, perMs };
 };
 
 /** Its priorities stay as they are, or rise by one with every step that a task waits. */

@@ -1,5 +1,5 @@
 import type { EpochMs } from "../base/clock.ts";
-import type { RateKey, Rates } from "./rates.ts";
+import { earliest, type RateKey, type Rates } from "./rates.ts";
 import type { Claim, Limits, QueueRecord, StorageSettings } from "./storage.ts";
 
 /** What tasks share that stand in one line of ready tasks. */
@@ -59,10 +59,7 @@ export class ClaimRoom {
   /** After the claim: when the first that was left because of a rate limit may start. */
   heldUntil(): EpochMs | undefined {
     let at: EpochMs | undefined;
-    for (const rate of this.#exhausted) {
-      const next = this.#usage.rates.hold(rate);
-      at = Math.min(at ?? next, next);
-    }
+    for (const rate of this.#exhausted) at = earliest(at, this.#usage.rates.hold(rate));
     return at;
   }
 
@@ -92,7 +89,8 @@ export class ClaimRoom {
   }
 
   #limited(key: RateKey, limits: Limits | undefined, running: () => number): readonly Share[] {
-    const { concurrency, rateLimit } = limits ?? {};
+    const { concurrency, rateLimit: given } = limits ?? {};
+    const rateLimit = given?.perKey === true ? undefined : given;
     if (concurrency === undefined && rateLimit === undefined) return [];
     return this.#shared(key, () => [
       ...(concurrency === undefined ? [] : [{ left: concurrency - running() }]),

@@ -9,6 +9,8 @@ export interface RateLimit {
   readonly max: number;
   /** At most 30 days: all numbers stay exact. */
   readonly perMs: number;
+  /** Each `concurrencyKey` has its own; tasks without one are not limited. */
+  readonly perKey?: boolean;
 }
 
 /**
@@ -39,6 +41,10 @@ export function bucketFor(bucket: Bucket, limit: RateLimit): Bucket {
   const starts = bucket.parts / bucket.limit.perMs;
   return { limit, parts: Math.min(limit.max * limit.perMs, Math.floor(starts * limit.perMs)), at: bucket.at };
 }
+
+/** When it will be full, if nothing starts. */
+export const fullAt = ({ limit, parts, at }: Bucket): EpochMs =>
+  at + Math.ceil((limit.max * limit.perMs - parts) / limit.max);
 
 /** How many may start. */
 export const startsIn = ({ limit, parts }: Bucket): number => Math.floor(parts / limit.perMs);

@@ -69,7 +69,9 @@ function publishTasks(state: QueueState, message: Publish, self: Self<Inbox>, pl
       reply();
       retryLeases(state, self);
       if (place === "first") retryWaitingForRoom(state);
-      self.tell({ type: "advance" });
+      if (how === "appear") self.tell({ type: "advance" });
+      // A large one is forgotten in steps.
+      else state.sweeper().tell({ type: "forgetFrom", at: self.clock.now() });
     },
     (error) => refused(state, message, error, place, () => publishTasks(state, message, self, "first")),
   );

@@ -15,6 +15,7 @@ import { obeying } from "./storage/laws.ts";
 import { comparing } from "./storage/model.ts";
 import { noting } from "./storage/noting.ts";
 import { ordering } from "./storage/ordering.ts";
+import { pacing } from "./storage/pacing.ts";
 import { parking } from "./storage/parking.ts";
 import { pruning } from "./storage/pruning.ts";
 import { queueing } from "./storage/queueing.ts";
@@ -35,6 +36,7 @@ export function describeStorage(name: string, create: CreateFixture): void {
     describe("dedupe keys", () => deduplicating(bench));
     describe("claim", () => claiming(bench));
     describe("limits", () => limiting(bench));
+    describe("rate limits per key", () => pacing(bench));
     describe("ordering keys", () => ordering(bench));
     describe("routing", () => routing(bench));
     describe("aging", () => aging(bench));

@@ -2,6 +2,7 @@ import type { EpochMs } from "../../base/clock.ts";
 import type { StoredTask, TaskId, TaskLife } from "../../task/task.ts";
 import type { Claim, Claimed } from "../storage.ts";
 import { isLined } from "../key-lines.ts";
+import { earliest } from "../rates.ts";
 import type { Batch, Held } from "./claims.ts";
 import { due, dueKey, taskIdOf, type Span } from "./keys.ts";
 import { ReadyOrder } from "./ready-order.ts";
@@ -18,6 +19,7 @@ export function claim(store: Store, change: Claim): Step<Claimed> {
         expired: [],
         putAside: 0,
       };
+      store.lines.release(change.now);
       const order = new ReadyOrder(store, change);
       while (round.tasks.length < change.limit && passedOver(round) < mostPassedOver) {
         const taken = order.take(change.limit - round.tasks.length);
@@ -52,7 +54,7 @@ const passedOver = ({ putAside, expired }: Round): number => putAside + expired.
 
 function heldUntilAfter(round: Round, order: ReadyOrder): EpochMs | undefined {
   const { store, change } = round;
-  if (passedOver(round) < mostPassedOver) return order.heldUntil();
+  if (passedOver(round) < mostPassedOver) return earliest(order.heldUntil(), store.ledger.rates.keys.heldUntil);
   store.ledger.rates.holdUntil(change.now);
   return change.now;
 }
@@ -64,7 +66,7 @@ function claimTask(round: Round, key: Buffer): boolean {
   const row = store.row(key);
   if (row === undefined) return false;
   const { request } = row;
-  if (isLined(request) && !store.lines.admit(key, row)) {
+  if (isLined(request) && !store.lines.admit(key, row, change.now)) {
     round.putAside++;
     return false;
   }
@@ -87,16 +89,17 @@ function claimTask(round: Round, key: Buffer): boolean {
     tables.due.put(dueKey(change.until, due.lease, lane, sequence), key);
   }
   claims.add(id, held);
+  if (isLined(request)) store.lines.started(held, change.now);
   ledger.count(request.queue, "ready", -1);
   ledger.count(request.queue, "running", 1);
-  store.event("started", id, request, life.attempt, { at: change.now });
+  store.journal.note("started", id, request, life.attempt, { at: change.now });
   tasks.push({ id, request, life, args: row.args });
   return true;
 }
 
 /** Claims neighbours that were taken out of the order; gives how many. */
 function claimSpan(round: Round, span: Span): number {
-  const { store, change, batch, tasks } = round;
+  const { store, change, tasks } = round;
   const segment = store.segments.get(span.segment);
   const { request } = segment;
   const size = span.to - span.from;
@@ -113,11 +116,11 @@ function claimSpan(round: Round, span: Span): number {
     ids.push(id);
     tasks.push({ id, request, life, args: segment.argsOf(index) });
   }
-  store.claims.addSpan(ids, segment, span.from, life, batch);
+  store.claims.addSpan(ids, segment, span.from, life, change.owner);
   store.ledger.count(request.queue, "ready", -size);
   store.ledger.count(request.queue, "running", size);
-  if (store.notes("started")) {
-    for (const id of ids) store.event("started", id, request, life.attempt, { at: change.now });
+  if (store.journal.keeps("started")) {
+    for (const id of ids) store.journal.note("started", id, request, life.attempt, { at: change.now });
   }
   return size;
 }

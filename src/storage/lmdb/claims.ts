@@ -2,10 +2,11 @@ import type { EpochMs } from "../../base/clock.ts";
 import type { TaskId, TaskLife, TaskRequest } from "../../task/task.ts";
 import { isLined, linesOf } from "../key-lines.ts";
 import type { Limits } from "../storage.ts";
-import { spanKey, type Span } from "./keys.ts";
+import { numberKey, spanKey, type Span } from "./keys.ts";
 import { encodeData, encodeKeys } from "./records.ts";
 import type { Segment } from "./segment.ts";
 import type { Member } from "./segments.ts";
+import type { Table } from "./tables.ts";
 
 /** A task that is claimed: what is needed to end the claim without reading the task again. */
 export interface Held {
@@ -52,7 +53,7 @@ export class HeldMember implements Held, Member {
   }
 }
 
-/** Tasks claimed together share one record on disk, which is removed with the last of them. */
+/** Tasks claimed together, or neighbours in a segment, share one record on disk, which is removed with the last of them. */
 export class Batch {
   readonly number: number;
   readonly #owner: string;
@@ -60,7 +61,7 @@ export class Batch {
   until: EpochMs | undefined;
   /** All that have records of their own, whether they have ended or not. */
   readonly #keys: Buffer[] = [];
-  /** Of the others, exactly those that have not ended: nothing else tells which they are. */
+  /** Of those in a segment, exactly the ones that have not ended: nothing else tells which they are. */
   #spans: Span[] = [];
   #remaining = 0;
 
@@ -88,10 +89,10 @@ export class Batch {
     this.#remaining--;
   }
 
-  removeSpan({ segment, from, to }: Span): void {
+  removeSpan(from: number, to: number): void {
     this.#remaining -= to - from;
     this.#spans = this.#spans.flatMap((span) => {
-      if (to <= span.from || from >= span.to || !span.segment.equals(segment)) return [span];
+      if (to <= span.from || from >= span.to) return [span];
       return [
         { ...span, to: from },
         { ...span, from: to },
@@ -136,6 +137,11 @@ export class Claims {
     return this.#runningIn.get(line) ?? 0;
   }
 
+  /** Lines whose names begin like this and of which tasks run. */
+  linesRunning(prefix: string): string[] {
+    return [...this.#runningIn.keys()].filter((name) => name.startsWith(prefix));
+  }
+
   #count(request: TaskRequest, by: number): void {
     if (this.#limited.has(request.name)) add(this.#runningAs, request.name, by);
     if (isLined(request)) for (const { name } of linesOf(request)) add(this.#runningIn, name, by);
@@ -161,8 +167,12 @@ export class Claims {
     this.#changed.add(held.batch);
   }
 
-  /** Claims neighbours in a segment: those from `from` on, which have these ids. */
-  addSpan(ids: readonly TaskId[], segment: Segment, from: number, life: TaskLife, batch: Batch): void {
+  /**
+   * Claims neighbours in a segment: those from `from` on, which have these ids. They are a batch of their own, so that to
+   * end one of many writes only what is left of it.
+   */
+  addSpan(ids: readonly TaskId[], segment: Segment, from: number, life: TaskLife, owner: string): void {
+    const batch = this.newBatch(owner, undefined);
     ids.forEach((id, at) => this.#held.set(id, new HeldMember(segment, from + at, life, batch)));
     segment.running += ids.length;
     this.#count(segment.request, ids.length);
@@ -181,7 +191,7 @@ export class Claims {
 
   removeSpan(segment: Segment, from: number, to: number, batch: Batch): void {
     segment.running -= to - from;
-    batch.removeSpan({ segment: segment.key, from, to });
+    batch.removeSpan(from, to);
     this.#changed.add(batch);
   }
 
@@ -191,11 +201,14 @@ export class Claims {
     this.#changed.add(batch);
   }
 
-  /** The batches whose records are to be written, or removed. */
-  takeChanged(): Batch[] {
-    const changed = [...this.#changed];
+  /** At the end of each transaction: writes what is left of the batches that changed. */
+  save(table: Table): void {
+    for (const batch of this.#changed) {
+      const key = numberKey(batch.number);
+      if (batch.isOver) table.remove(key);
+      else table.put(key, batch.encode());
+    }
     this.#changed.clear();
-    return changed;
   }
 
   /**

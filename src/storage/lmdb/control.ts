@@ -78,7 +78,7 @@ function again(store: Store, key: Buffer, row: TaskRow, ended: TaskLife, now: nu
   if (dedupe !== undefined) store.tables.dedupe.put(dedupe, key);
   store.ledger.count(request.queue, ended.state, -1);
   store.ledger.count(request.queue, "ready", 1);
-  store.event("requeued", taskIdOf(key), request, ended.attempt, { at: now });
+  store.journal.note("requeued", taskIdOf(key), request, ended.attempt, { at: now });
 }
 
 export function move(store: Store, { ids, queue }: Move): Step<readonly (TaskState | undefined)[]> {
@@ -118,7 +118,7 @@ function moveTask(store: Store, key: Buffer, row: TaskRow, queue: string): void 
   store.withdraw(row);
   ledger.count(row.request.queue, life.state, -1);
   const request: TaskRequest = { ...row.request, queue };
-  const moved: TaskRow = { ...row, request, lane: ledger.lane(request).number };
+  const moved: TaskRow = { ...row, request, lane: ledger.lanes.of(request).number };
   store.rewrite(key, moved, life);
   const dedupe = store.dedupeKeyOf(request);
   if (dedupe !== undefined) tables.dedupe.put(dedupe, key);
@@ -186,7 +186,7 @@ export function configureQueue(store: Store, { queue, patch }: ConfigureQueue): 
   return {
     apply() {
       const record = store.ledger.configure(queue, patch);
-      if (patch.concurrencyPerKey !== undefined) store.lines.refill();
+      if (patch.concurrencyPerKey !== undefined || patch.rateLimit !== undefined) store.lines.reconfigured(queue);
       return record;
     },
   };

@@ -6,8 +6,9 @@ import { createSpaceGuard, type SpaceGuard } from "./free-space.ts";
 import { checkBeforeOpening, needsPreflight } from "./integrity.ts";
 import { takeOwnership } from "./owner.ts";
 import { runPreflight } from "./preflight.ts";
-import { isIntact, seal, sealLength } from "./seal.ts";
-import { openRoot, openTable, type Root, type Table } from "./tables.ts";
+import { currentFormat, decodeFormat, encodeFormat, formatKey } from "./format.ts";
+import { decodeData, encodeData } from "./records.ts";
+import { openRaw, openRecords, openRoot, type Root, type Table } from "./tables.ts";
 
 export interface LmdbOptions {
   /** The folder; made when it is missing. */
@@ -36,9 +37,7 @@ export interface Environment {
   close(isClean: boolean): Promise<void>;
 }
 
-const formatKey = Buffer.from("format", "utf8");
 const epochKey = Buffer.from("epoch", "utf8");
-const currentFormat = 1;
 
 /**
  * Takes the folder, checks what is in it, and opens it.
@@ -61,11 +60,12 @@ export async function openEnvironment(
     const { gate = new TransactionGate() } = options;
     const transact = <T>(write: () => T): T => gate.pass(() => root.transactionSync(write));
     try {
-      const meta = openTable(root, "meta");
+      const raw = openRaw(root, "meta");
+      const meta = openRecords(root, "meta", folder);
       const epoch = transact(() => {
-        if (before === "new") writeFormat(meta, product, tables);
-        else checkFormat(meta, folder, product);
-        return raiseEpoch(meta, folder);
+        if (before === "new") raw.put(formatKey, encodeFormat({ product, format: currentFormat, tables }));
+        else checkFormat(raw.get(formatKey), folder, product);
+        return raiseEpoch(meta);
       });
       root.readerCheck();
       if (before === "new") await confirmCreation(folder);
@@ -92,34 +92,23 @@ export async function openEnvironment(
   }
 }
 
-/** The tables are listed because LMDB would make one whose name was damaged anew, empty. */
-function writeFormat(meta: Table, product: Product, tables: readonly string[]): void {
-  meta.put(formatKey, sealText(JSON.stringify({ product, format: currentFormat, tables })));
-}
-
-function checkFormat(meta: Table, folder: string, product: Product): void {
-  const bytes = meta.get(formatKey);
+function checkFormat(bytes: Buffer | undefined, folder: string, expected: Product): void {
   if (bytes === undefined) throw new StoreForeignError(folder, "it has no format record");
-  const found = JSON.parse(openText(bytes, folder)) as { product?: unknown; format?: unknown };
-  if (found.product !== product || typeof found.format !== "number") {
-    throw new StoreForeignError(folder, `it holds ${JSON.stringify(found.product)}, not ${JSON.stringify(product)}`);
+  const found = decodeFormat(bytes);
+  if (found === undefined) throw new StoreCorruptError(folder, "the record of its format has changed");
+  const { product, format } = found;
+  if (product !== expected || typeof format !== "number") {
+    throw new StoreForeignError(folder, `it holds ${JSON.stringify(product)}, not ${JSON.stringify(expected)}`);
   }
-  if (found.format > currentFormat) throw new StoreVersionError(folder, found.format, currentFormat);
+  if (format !== currentFormat) throw new StoreVersionError(folder, format, currentFormat);
 }
 
 /** Every opening has a higher epoch than all before it, so what an earlier owner still says can be told apart. */
-function raiseEpoch(meta: Table, folder: string): number {
+function raiseEpoch(meta: Table): number {
   const bytes = meta.get(epochKey);
-  const epoch = bytes === undefined ? 1 : Number(openText(bytes, folder)) + 1;
-  meta.put(epochKey, sealText(String(epoch)));
+  const epoch = bytes === undefined ? 1 : decodeData<number>(bytes) + 1;
+  meta.put(epochKey, encodeData(epoch));
   return epoch;
-}
-
-const sealText = (text: string): Buffer => seal(Buffer.concat([Buffer.alloc(sealLength), Buffer.from(text, "utf8")]));
-
-function openText(bytes: Buffer, folder: string): string {
-  if (!isIntact(bytes)) throw new StoreCorruptError(folder, "a record does not match its checksum");
-  return bytes.toString("utf8", sealLength);
 }
 
 async function closeRoot(root: Root): Promise<void> {

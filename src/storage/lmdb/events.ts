@@ -5,7 +5,7 @@ import { openEnvironment, type Environment, type LmdbOptions } from "./environme
 import { numberKey } from "./keys.ts";
 import { queryEvents } from "./reading.ts";
 import { encodeData } from "./records.ts";
-import { openTable, type Table } from "./tables.ts";
+import { openRecords, type Table } from "./tables.ts";
 import { forgetEvents } from "./time.ts";
 
 interface Opened {
@@ -33,19 +33,18 @@ export function lmdbEvents(options: LmdbOptions): EventStorage {
         finish: () => undefined,
         committed: () => undefined,
       });
-      opened = { environment, events: openTable(environment.root, "events"), committer };
+      opened = { environment, events: openRecords(environment.root, "events", environment.folder), committer };
     },
     append: (events) =>
       change(events.length * 300, () => {
         for (const event of events) store().events.put(numberKey(event.sequence), encodeData(event));
       }),
     async query(query) {
-      const { events, environment, committer } = store();
+      const { events, committer } = store();
       await committer.settled();
-      return queryEvents(events, { path: environment.folder }, query);
+      return queryEvents(events, query);
     },
-    prune: (upTo, limit) =>
-      change(0, () => forgetEvents(store().events, { path: store().environment.folder }, upTo, limit)),
+    prune: (upTo, limit) => change(0, () => forgetEvents(store().events, upTo, limit)),
     async close() {
       const current = opened;
       opened = undefined;

@@ -144,14 +144,14 @@ export function parkedKey(name: string, sequence: number): Buffer {
 export const parkedStart = (name: string): Buffer => Buffer.from(`${name}\0`, "utf8");
 export const parkedEnd = (name: string): Buffer => Buffer.from(`${name}\x01`, "utf8");
 
-/** What a place in a line of tasks with one key is for; see lines.ts. */
-export const linePart = { member: 0, forward: 1, aside: 2 } as const;
+/** What a place among tasks with one key is for; see ordered-tasks.ts and keyed-tasks.ts. */
+export const linePart = { member: 0, behind: 1, forward: 2, aside: 3 } as const;
 export type LinePart = (typeof linePart)[keyof typeof linePart];
 
 /** Names and keys hold no control characters, so a zero ends them. */
 export const lineId = (name: string): Buffer => Buffer.from(`${name}\0`, "utf8");
 
-/** Where a task stands in a line: by lane, then priority, then age. */
+/** Where a task stands among those with its key: by lane, then priority, then age. */
 export function lineKey(part: LinePart, id: Buffer, lane: number, priority: number, sequence: number): Buffer {
   const key = Buffer.allocUnsafe(id.length + 13);
   key[0] = part;
@@ -162,18 +162,16 @@ export function lineKey(part: LinePart, id: Buffer, lane: number, priority: numb
   return key;
 }
 
-export const lineIdOf = (key: Buffer): Buffer => key.subarray(1, key.length - 12);
 export const lineLaneOf = (key: Buffer): number => key.readUInt32BE(key.length - 12);
 export const lineSequenceOf = (key: Buffer): number => key.readUIntBE(key.length - 6, 6);
 
-/** All places of a part of a line, or of one lane of it, or of all lines. */
-export function lineRange(part: LinePart, id?: Buffer, lane?: number): { start: Buffer; end: Buffer } {
-  const start = Buffer.concat([
-    Buffer.from([part]),
-    ...(id === undefined ? [] : [id]),
-    ...(lane === undefined ? [] : [laneStart(lane)]),
-  ]);
-  // No name of a line, no lane and no priority begins with this byte.
+/** Which of two places of the same key and lane comes first, whatever they are for. */
+export const isPlaceBefore = (a: Buffer, b: Buffer): boolean => a.compare(b, 1, b.length, 1, a.length) < 0;
+
+/** All places of a part, or of one lane of it. */
+export function lineRange(part: LinePart, id: Buffer, lane?: number): { start: Buffer; end: Buffer } {
+  const start = Buffer.concat([Buffer.from([part]), id, ...(lane === undefined ? [] : [laneStart(lane)])]);
+  // No lane and no priority begins with this byte.
   return { start, end: Buffer.concat([start, Buffer.from([0xff])]) };
 }
 

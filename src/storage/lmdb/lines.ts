@@ -1,212 +1,194 @@
+import type { EpochMs } from "../../base/clock.ts";
 import type { TaskRequest } from "../../task/task.ts";
-import { isLined, linesOf, type KeyLine } from "../key-lines.ts";
-import { lineId, lineIdOf, lineKey, lineLaneOf, linePart, lineRange, lineSequenceOf, type LinePart } from "./keys.ts";
-import type { TaskRow } from "./records.ts";
+import { keyOfLine, limitedLinesOf, linesOfQueue, orderedLineOf, type KeyLine } from "../key-lines.ts";
+import type { Standing } from "./key-places.ts";
+import { KeyedTasks } from "./keyed-tasks.ts";
+import { linePart } from "./keys.ts";
+import { OrderedTasks } from "./ordered-tasks.ts";
 import type { Store } from "./store.ts";
-import type { Table } from "./tables.ts";
-
-/** What it takes to know where a task stands. */
-export type Place = Pick<TaskRow, "request" | "sequence">;
-
-/** With what its places begin, after the part. */
-type Line = KeyLine & { readonly id: Buffer };
 
 /**
- * Lines of tasks with one key, which keep all but a few of them out of the order of ready tasks: a million of one key
- * cost a claim nothing. A ready task stands in that order, or is aside in the first of its lines that does not admit it.
+ * Tasks that share a key, most of which are kept out of the order of ready tasks: a million of one key cost a claim
+ * nothing. A ready task stands in that order, or behind others of its `orderingKey`, or aside from others of its
+ * `concurrencyKey`.
  *
- * In every lane, the best of the tasks of a line that no other line keeps aside stand in the order, as many as may be
- * claimed or more: what joins is measured with those that do, and whenever there is room, because one of them left or a
- * claim of the line ended, the best of those aside is put forward. Whether it may be claimed is seen when it is.
+ * Two things always hold. The first that has not ended of an `orderingKey` is not behind, unless another one runs. And
+ * of the tasks of a lane with one `concurrencyKey`, none is aside while there is room for it and no better one is in the
+ * order. There is no room only because of what runs and of what rate limits hold, all of which is known by heart, so
+ * neither an opening nor a limit that has changed has to look through the tasks that wait.
  */
 export class Lines {
   readonly #store: Store;
-  readonly #table: Table;
+  readonly #ordered: OrderedTasks;
+  readonly #keyed: KeyedTasks;
 
   constructor(store: Store) {
     this.#store = store;
-    this.#table = store.tables.lines;
+    this.#ordered = new OrderedTasks(store.tables.lines, store.ledger);
+    this.#keyed = new KeyedTasks(store.tables.lines);
   }
 
   /** A task is stored, or is unfinished again. */
-  join(key: Buffer, place: Place): void {
-    for (const line of this.#linesOf(place.request)) {
-      if (line.isOrdered) this.#table.put(this.#placeIn(linePart.member, line, place), key);
-    }
+  join(key: Buffer, standing: Standing): void {
+    if (standing.request.orderingKey !== undefined) this.#ordered.join(key, standing);
   }
 
   /** A task is over, or deleted: the next in order may be claimed. It waits no more, and is not claimed. */
-  leave(place: Place): void {
-    for (const line of this.#linesOf(place.request)) {
-      if (!line.isOrdered) continue;
-      this.#table.remove(this.#placeIn(linePart.member, line, place));
-      this.#putForward(line);
-    }
+  leave(standing: Standing): void {
+    if (standing.request.orderingKey === undefined) return;
+    this.#ordered.leave(standing);
+    this.#nextInOrder(standing.request);
   }
 
   /** A task is ready. */
-  place(key: Buffer, place: Place): void {
-    this.#place(key, place);
+  place(key: Buffer, standing: Standing): void {
+    if (this.#mustStayBehind(standing)) this.#ordered.putBehind(key, standing);
+    else this.#placeByKey(key, standing);
   }
 
   /** A task that was ready waits no more. */
-  withdraw(place: Place): void {
-    const lines = this.#linesOf(place.request);
-    for (const line of lines) this.#removeFrom(line, place);
-    for (const line of lines) this.#putForward(line);
+  withdraw(standing: Standing): void {
+    this.#remove(standing);
+    this.#nextOfLane(standing);
   }
 
   /** A claim has ended. The task, if it is ready again, is placed after this. */
   freed(request: TaskRequest): void {
-    for (const line of this.#linesOf(request)) this.#putForward(line);
+    if (request.orderingKey !== undefined) this.#nextInOrder(request);
+    if (request.concurrencyKey !== undefined) this.#nextOfKey(request.concurrencyKey);
   }
 
-  /** Whether a task that was taken out of the order may be claimed; one that may not is put aside. */
-  admit(key: Buffer, place: Place): boolean {
-    const lines = this.#linesOf(place.request);
-    for (const line of lines) this.#removeFrom(line, place);
-    const full = lines.find((line) => !this.#hasRoom(line, place));
-    if (full === undefined) return true;
-    this.#table.put(this.#placeIn(linePart.aside, full, place), key);
-    for (const line of lines) if (line !== full) this.#putForward(line);
+  /** Whether a task that was taken out of the order may be claimed; one that may not is put behind or aside. */
+  admit(key: Buffer, standing: Standing, now: EpochMs): boolean {
+    this.#remove(standing);
+    if (this.#mustStayBehind(standing)) {
+      this.#ordered.putBehind(key, standing);
+      this.#nextOfLane(standing);
+      return false;
+    }
+    if (this.#limitsOf(standing.request).every((line) => this.#hasRoom(line) && this.#mayStart(line, now))) return true;
+    this.#keyed.put(linePart.aside, key, standing);
     return false;
   }
 
-  /** Whether the task is aside in a line. */
-  isAside(place: Place): boolean {
-    return this.#linesOf(place.request).some((line) =>
-      this.#table.doesExist(this.#placeIn(linePart.aside, line, place)),
+  /** A task that was admitted runs. */
+  started(standing: Standing, now: EpochMs): void {
+    const limits = this.#limitsOf(standing.request);
+    for (const { name, rateLimit } of limits) {
+      if (rateLimit !== undefined) this.#store.ledger.rates.keys.started(name, rateLimit, now);
+    }
+    // Those of its lane have the same limits.
+    if (limits.every((line) => this.#hasRoom(line))) this.#nextOfLane(standing);
+  }
+
+  /** Whether the task is ready, but not in the order. */
+  isOut(standing: Standing): boolean {
+    const { orderingKey, concurrencyKey } = standing.request;
+    return (
+      (orderingKey !== undefined && this.#ordered.isBehind(standing)) ||
+      (concurrencyKey !== undefined && this.#keyed.isAside(standing))
     );
   }
 
-  /** Limits have changed, or claims were taken back without a word: puts forward what may be claimed now. */
-  refill(): void {
-    let start = lineRange(linePart.aside).start;
-    const { end } = lineRange(linePart.aside);
+  /** Limits of a queue have changed. */
+  reconfigured(queue: string): void {
+    const { claims, ledger } = this.#store;
+    for (const name of claims.linesRunning(linesOfQueue(queue))) this.#nextOfKey(keyOfLine(name));
+    ledger.rates.keys.releaseAll();
+  }
+
+  /** Puts forward what rate limits have held until now, some at a time; gives whether there was any. */
+  release(now: EpochMs): boolean {
+    const names = this.#store.ledger.rates.keys.release(now, mostReleased);
+    for (const name of names) this.#nextOfKey(keyOfLine(name));
+    return names.length > 0;
+  }
+
+  #placeByKey(key: Buffer, standing: Standing): void {
+    const { request, sequence } = standing;
+    if (request.concurrencyKey !== undefined) {
+      const limits = this.#limitsOf(request);
+      if (!limits.every((line) => this.#hasRoom(line)) || this.#keyed.isBehind(standing)) {
+        this.#keyed.put(linePart.aside, key, standing);
+        return;
+      }
+      // Without a limit, nobody stays aside because of it.
+      if (limits.some(isLimit)) this.#keyed.put(linePart.forward, key, standing);
+    }
+    this.#store.ready.put(this.#store.ledger.lanes.of(request).number, request.priority, sequence, key);
+  }
+
+  #nextInOrder(request: TaskRequest): void {
+    const key = this.#ordered.takeFirst(request);
+    const row = key === undefined ? undefined : this.#store.row(key);
+    if (key !== undefined && row !== undefined) this.place(key, row);
+  }
+
+  #nextOfKey(concurrencyKey: string): void {
+    for (const lane of Array.from(this.#keyed.lanesAside(concurrencyKey))) this.#nextIn(concurrencyKey, lane);
+  }
+
+  #nextOfLane({ request: { concurrencyKey }, lane }: Standing): void {
+    if (concurrencyKey !== undefined) this.#nextIn(concurrencyKey, lane);
+  }
+
+  /** Puts the best that is aside into the order, if there is room for it and no better one there. */
+  #nextIn(concurrencyKey: string, lane: number): void {
     for (;;) {
-      const first = this.#first(start, end);
-      if (first === undefined) return;
-      const id = lineIdOf(first.key);
-      const row = this.#store.row(first.value);
-      const line = row === undefined ? undefined : this.#linesOf(row.request).find((one) => one.id.equals(id));
-      if (line !== undefined) this.#putForward(line, mostRefilled);
-      start = lineRange(linePart.aside, id).end;
+      const best = this.#keyed.bestAside(concurrencyKey, lane);
+      const row = best === undefined ? undefined : this.#store.row(best.key);
+      if (best === undefined || row === undefined) return;
+      if (!this.#limitsOf(row.request).every((line) => this.#hasRoom(line))) return;
+      this.#keyed.remove(row);
+      if (!this.#mustStayBehind(row)) {
+        this.#keyed.put(linePart.forward, best.key, row);
+        this.#store.ready.put(
+          this.#store.ledger.lanes.of(row.request).number,
+          row.request.priority,
+          row.sequence,
+          best.key,
+        );
+        return;
+      }
+      this.#ordered.putBehind(best.key, row);
     }
   }
 
-  /** Gives the line that keeps the task aside, if one does. */
-  #place(key: Buffer, place: Place): Line | undefined {
-    const lines = this.#linesOf(place.request);
-    const full = lines.find((line) => !this.#admits(line, place));
-    if (full !== undefined) {
-      this.#table.put(this.#placeIn(linePart.aside, full, place), key);
-      return full;
-    }
-    for (const line of lines) {
-      if (line.capacity < Number.POSITIVE_INFINITY && !line.isOrdered)
-        this.#table.put(this.#placeIn(linePart.forward, line, place), key);
-    }
-    const { request, sequence } = place;
-    this.#store.ready.put(this.#store.ledger.lane(request).number, request.priority, sequence, key);
-    return undefined;
+  #mustStayBehind(standing: Standing): boolean {
+    const line = orderedLineOf(standing.request);
+    return line !== undefined && (this.#running(line) > 0 || !this.#ordered.isFirst(standing));
   }
 
-  /** Whether it is among the best of the line that may be claimed, as far as they stand in the order. */
-  #admits(line: Line, place: Place): boolean {
-    if (line.isOrdered) return this.#hasRoom(line, place);
-    if (line.capacity === Number.POSITIVE_INFINITY) return this.#isBeforeThoseAside(line, place);
-    const room = line.capacity - this.#running(line);
-    if (room <= 0) return false;
-    const end = this.#placeIn(linePart.forward, line, place);
-    const { start } = lineRange(linePart.forward, line.id, lineLaneOf(end));
-    let count = 0;
-    for (const _ of this.#table.getKeys({ start, end, limit: room })) count++;
-    return count < room;
+  /** As far as is known without a look at the clock. */
+  #hasRoom(line: KeyLine): boolean {
+    return this.#running(line) < line.capacity && !this.#store.ledger.rates.keys.isHeld(line.name);
   }
 
-  /** A line that has lost its limit is emptied from its head. */
-  #isBeforeThoseAside(line: Line, place: Place): boolean {
-    const at = this.#placeIn(linePart.aside, line, place);
-    const { start } = lineRange(linePart.aside, line.id, lineLaneOf(at));
-    return this.#first(start, at) === undefined;
+  #mayStart({ name, rateLimit }: KeyLine, now: EpochMs): boolean {
+    const { keys } = this.#store.ledger.rates;
+    if (rateLimit === undefined || keys.left(name, rateLimit, now) > 0) return true;
+    keys.hold(name);
+    return false;
   }
 
-  /** Whether it may be claimed, as far as the line is concerned. */
-  #hasRoom(line: Line, { sequence }: Place): boolean {
-    if (this.#running(line) >= line.capacity) return false;
-    return !line.isOrdered || this.#firstOf(line)?.sequence === sequence;
+  #remove(standing: Standing): void {
+    const { orderingKey, concurrencyKey } = standing.request;
+    if (orderingKey !== undefined) this.#ordered.removeBehind(standing);
+    if (concurrencyKey !== undefined) this.#keyed.remove(standing);
   }
 
-  /** Puts so many of those aside in each lane into the order, if there is room for them. */
-  #putForward(line: Line, count = 1): void {
-    if (line.isOrdered) {
-      const first = this.#firstOf(line);
-      if (first === undefined) return;
-      const at = lineKey(linePart.aside, line.id, 0, 0, first.sequence);
-      if (this.#table.doesExist(at)) this.#takeForward(at, first.key);
-      return;
-    }
-    const all = lineRange(linePart.aside, line.id);
-    for (let first = this.#first(all.start, all.end); first !== undefined;) {
-      const ofLane = lineRange(linePart.aside, line.id, lineLaneOf(first.key));
-      this.#putForwardIn(line, ofLane, count);
-      first = this.#first(ofLane.end, all.end);
-    }
-  }
-
-  #putForwardIn(line: Line, { start, end }: { start: Buffer; end: Buffer }, count: number): void {
-    for (let left = count; left > 0;) {
-      const best = this.#first(start, end);
-      if (best === undefined) return;
-      const keeper = this.#takeForward(best.key, best.value);
-      if (keeper?.name === line.name) return;
-      if (keeper === undefined) left--;
-    }
-  }
-
-  #first(start: Buffer, end: Buffer): { readonly key: Buffer; readonly value: Buffer } | undefined {
-    for (const entry of this.#table.getRange({ start, end, limit: 1 })) return entry;
-    return undefined;
-  }
-
-  #takeForward(at: Buffer, key: Buffer): Line | undefined {
-    this.#table.remove(at);
-    const row = this.#store.row(key);
-    return row === undefined ? undefined : this.#place(key, row);
-  }
-
-  /** Strict order knows neither lanes nor priorities. */
-  #placeIn(part: LinePart, { id, isOrdered }: Line, { request, sequence }: Place): Buffer {
-    return isOrdered
-      ? lineKey(part, id, 0, 0, sequence)
-      : lineKey(part, id, this.#store.ledger.lane(request).number, request.priority, sequence);
-  }
-
-  #firstOf(line: Line): { readonly sequence: number; readonly key: Buffer } | undefined {
-    for (const { key, value } of this.#table.getRange({ ...lineRange(linePart.member, line.id), limit: 1 })) {
-      return { sequence: lineSequenceOf(key), key: value };
-    }
-    return undefined;
-  }
-
-  #removeFrom(line: Line, place: Place): void {
-    if (!line.isOrdered) this.#table.remove(this.#placeIn(linePart.forward, line, place));
-    this.#table.remove(this.#placeIn(linePart.aside, line, place));
-  }
-
-  #running(line: Line): number {
+  #running(line: KeyLine): number {
     return this.#store.claims.runningIn(line.name);
   }
 
-  #linesOf(request: TaskRequest): readonly Line[] {
-    if (!isLined(request)) return none;
+  #limitsOf(request: TaskRequest): readonly KeyLine[] {
     const { ledger, settings } = this.#store;
-    const [ofName, ofQueue] = [settings.names?.get(request.name), ledger.knownQueue(request.queue)?.record];
-    return linesOf(request, ofName, ofQueue).map((line) => ({ ...line, id: lineId(line.name) }));
+    return limitedLinesOf(request, settings.names?.get(request.name), ledger.knownQueue(request.queue)?.record);
   }
 }
 
-const none: readonly Line[] = [];
+/** Lines that rate limits let go of in one step; the others follow. */
+const mostReleased = 1_000;
 
-/** Put forward at once where a limit was raised. More is more than run at a time; the rest follows as these end. */
-const mostRefilled = 1_000;
+const isLimit = ({ capacity, rateLimit }: KeyLine): boolean =>
+  capacity < Number.POSITIVE_INFINITY || rateLimit !== undefined;

@@ -3,7 +3,7 @@ import type { AnswerTo, Change, Opened, Storage, StorageSettings } from "../stor
 import { claim } from "./claim.ts";
 import { Committer } from "./committer.ts";
 import { cancel, configureQueue, move, remove, requeue, unpark } from "./control.ts";
-import { dropStage, enqueue, publish, stage } from "./enqueue.ts";
+import { enqueue } from "./enqueue.ts";
 import { openEnvironment, type Environment, type LmdbOptions } from "./environment.ts";
 import { taskKey } from "./keys.ts";
 import { extend } from "./leases.ts";
@@ -11,12 +11,10 @@ import { checkpointOf, note, notesOf } from "./notes.ts";
 import { get, list, queryEvents } from "./reading.ts";
 import { recoverClaims } from "./recovery.ts";
 import { settle } from "./settle.ts";
+import { dropAbandoned, dropStep, publish, stage } from "./stages.ts";
 import { Store, type Step } from "./store.ts";
 import { openTables, tableNames } from "./tables.ts";
 import { advance, nextAdvance, nextPrune, prune } from "./time.ts";
-
-/** Tasks that are forgotten in one transaction while a store is opened. */
-const openingStep = 5_000;
 
 /** A storage in a folder of this machine, for one owner at a time. */
 export function lmdbStorage(options: LmdbOptions): Storage {
@@ -65,8 +63,8 @@ export function lmdbStorage(options: LmdbOptions): Storage {
     notes: async (id) => notesOf(await settledStore(), taskKey(id)),
     checkpoint: async (id, key) => checkpointOf(await settledStore(), taskKey(id), key),
     events: async (query) => {
-      const { tables, place } = await settledStore();
-      return queryEvents(tables.events, place, query);
+      const { tables } = await settledStore();
+      return queryEvents(tables.events, query);
     },
     counts: async () => (await settledStore()).ledger.counts(),
     queues: async () => (await settledStore()).ledger.queues(),
@@ -142,16 +140,15 @@ async function openStore(options: LmdbOptions, settings: StorageSettings): Promi
 
 function prepare(environment: Environment, settings: StorageSettings): OpenStore {
   const { root, folder, guard, transact, epoch } = environment;
-  const store = new Store({ tables: openTables(root), settings, place: { path: folder } });
-  while (transact(() => keep(store, dropStage(store, undefined, openingStep))));
+  const store = new Store({ tables: openTables(root, folder), settings, path: folder });
+  transact(() => keep(store, dropAbandoned(store, dropStep)));
   const interrupted = transact(() => keep(store, recoverClaims(store, settings.now)));
-  transact(() => keep(store, store.lines.refill()));
-  store.tell();
+  store.journal.tell();
   const committer = new Committer({
     transact,
     ensureSpace: (bytes, addsWork) => guard.check(bytes, !addsWork),
     finish: () => store.finish(),
-    committed: () => store.tell(),
+    committed: () => store.journal.tell(),
   });
   return { environment, store, committer, result: { epoch, interrupted } };
 }

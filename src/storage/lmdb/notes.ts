@@ -41,18 +41,18 @@ function sequenceBytes(sequence: number): Buffer {
   return bytes;
 }
 
-export function notesOf({ tables, place }: Store, key: Buffer): TaskNotes {
+export function notesOf({ tables }: Store, key: Buffer): TaskNotes {
   const progress = tables.notes.get(noteKey(key, notePart.progress));
   const lines: LogLine[] = [];
   for (const { value } of tables.notes.getRange(noteRange(key, notePart.lines))) {
-    lines.push(...decodeData<readonly LogLine[]>(value, place));
+    lines.push(...decodeData<readonly LogLine[]>(value));
   }
-  return progress === undefined ? { lines } : { lines, progress: decodeData<Payload>(progress, place) };
+  return progress === undefined ? { lines } : { lines, progress: decodeData<Payload>(progress) };
 }
 
-export function checkpointOf({ tables, place }: Store, key: Buffer, name: string): Payload | undefined {
+export function checkpointOf({ tables }: Store, key: Buffer, name: string): Payload | undefined {
   const value = tables.notes.get(noteKey(key, notePart.checkpoint, Buffer.from(name, "utf8")));
-  return value === undefined ? undefined : decodeData<Payload>(value, place);
+  return value === undefined ? undefined : decodeData<Payload>(value);
 }
 
 /** The task is forgotten. */

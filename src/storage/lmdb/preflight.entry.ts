@@ -13,11 +13,10 @@ import {
   type Header,
   type Tree,
 } from "./integrity.ts";
+import { currentFormat, decodeFormat, formatKey } from "./format.ts";
 import { FindingError, type PreflightMessage } from "./preflight.ts";
 import { isIntact } from "./seal.ts";
 
-/** The newest format that this version reads. */
-const knownFormat = 1;
 /** Progress is told after this many pages or records. */
 const tellEvery = 20_000;
 
@@ -76,17 +75,18 @@ async function checkRecords(): Promise<void> {
     maxDbs: 64,
     encoding: "binary",
   });
+  const openTable = (name: string) => root.openDB<Buffer, Buffer>(name, { encoding: "binary", keyEncoding: "binary" });
   try {
     const names = [...root.getKeys()];
     if (!names.includes("meta")) throw foreign("it has no record of its format");
+    checkFormat(openTable("meta").get(formatKey), names);
     for (const name of names) {
       if (typeof name !== "string") throw damaged("a database in it has no name");
       const isSummed = !name.endsWith("-index");
-      const database = root.openDB<Buffer, Buffer>(name, { encoding: "binary", keyEncoding: "binary" });
-      if (name === "meta") checkFormat(database.get(Buffer.from("format")), names);
-      for (const { key, value } of database.getRange({ snapshot: true })) {
+      for (const { key, value } of openTable(name).getRange({ snapshot: true })) {
         step();
-        if (isSummed && !isIntact(value)) {
+        const isFormat = name === "meta" && formatKey.equals(key);
+        if (isSummed && !isFormat && !isIntact(value, key)) {
           throw damaged(`the record ${key.toString("hex")} of "${name}" has changed since it was written`);
         }
       }
@@ -99,15 +99,13 @@ async function checkRecords(): Promise<void> {
 /** A store of tasks, or a component that lies apart from one: which it is, the opening checks. */
 const products: readonly unknown[] = ["omniq", "omniq results", "omniq events"];
 
-/** The record may also list the tables, as a flipped bit in the name of one would make LMDB create it anew, empty. */
 function checkFormat(record: Buffer | undefined, names: readonly unknown[]): void {
   if (record === undefined) throw foreign("it has no record of its format");
-  if (!isIntact(record)) throw damaged("the record of its format has changed since it was written");
-  const { product, format, tables } = JSON.parse(record.toString("utf8", 4)) as Partial<
-    Record<"product" | "format" | "tables", unknown>
-  >;
+  const found = decodeFormat(record);
+  if (found === undefined) throw damaged("the record of its format has changed since it was written");
+  const { product, format, tables } = found;
   if (!products.includes(product) || typeof format !== "number") throw foreign(`it is of ${JSON.stringify(product)}`);
-  if (format > knownFormat) throw new FindingError({ type: "newer", found: format, known: knownFormat });
+  if (format !== currentFormat) throw new FindingError({ type: "version", found: format, known: currentFormat });
   const missing = Array.isArray(tables) ? tables.find((table) => !names.includes(table)) : undefined;
   if (missing !== undefined) throw damaged(`its table ${JSON.stringify(missing)} is missing`);
 }

@@ -9,13 +9,13 @@ import { StoreCorruptError, StoreForeignError, StoreVersionError, type OmniqErro
 export type Finding =
   | { readonly type: "damaged"; readonly problem: string }
   | { readonly type: "foreign"; readonly problem: string }
-  | { readonly type: "newer"; readonly found: number; readonly known: number };
+  | { readonly type: "version"; readonly found: number; readonly known: number };
 
 /** Thrown while a store is read; whoever knows the folder makes it a named error. */
 export class FindingError extends Error {
   readonly finding: Finding;
   constructor(finding: Finding) {
-    super(finding.type === "newer" ? `format ${finding.found}` : finding.problem);
+    super(finding.type === "version" ? `format ${finding.found}` : finding.problem);
     this.finding = finding;
   }
 }
@@ -78,7 +78,7 @@ export function errorFor(folder: string, finding: Finding): OmniqError {
       return new StoreCorruptError(folder, finding.problem);
     case "foreign":
       return new StoreForeignError(folder, finding.problem);
-    case "newer":
+    case "version":
       return new StoreVersionError(folder, finding.found, finding.known);
   }
 }

@@ -2,7 +2,7 @@ import type { TaskEvent } from "../../task/event.ts";
 import type { StoredTask } from "../../task/task.ts";
 import type { EventQuery, TaskPage, TaskQuery } from "../storage.ts";
 import { numberKey, taskIdOf, taskKey } from "./keys.ts";
-import { decodeData, type Place } from "./records.ts";
+import { decodeData } from "./records.ts";
 import type { Member } from "./segments.ts";
 import type { Found, Store } from "./store.ts";
 import type { Table } from "./tables.ts";
@@ -105,14 +105,14 @@ function matches({ row, life }: Found, { states, queue, name, tags, before }: Ta
   );
 }
 
-export async function queryEvents(events: Table, place: Place, query: EventQuery): Promise<readonly TaskEvent[]> {
+export async function queryEvents(events: Table, query: EventQuery): Promise<readonly TaskEvent[]> {
   const kept: TaskEvent[] = [];
   const limit = Math.min(query.limit, largestPage);
   let start = numberKey((query.after ?? 0) + 1);
   for (;;) {
     const page = [...events.getRange({ start, limit: piece })];
     for (const { value } of page) {
-      const event = decodeData<TaskEvent>(value, place);
+      const event = decodeData<TaskEvent>(value);
       if (isAsked(event, query)) kept.push(event);
       if (kept.length === limit) return kept;
     }

@@ -3,7 +3,7 @@ import { ClaimRoom } from "../claim-room.ts";
 import { Heap } from "../heap.ts";
 import type { Claim } from "../storage.ts";
 import { priorityOf, type Span } from "./keys.ts";
-import type { Lane } from "./ledger.ts";
+import type { Lane } from "./lanes.ts";
 import type { Entry } from "./ready.ts";
 import type { Store } from "./store.ts";
 
@@ -35,8 +35,6 @@ export class ReadyOrder {
   readonly #room: ClaimRoom;
   /** By the queue whose turn it may be. */
   readonly #candidates = new Map<string, Heap<Candidate>>();
-  /** Of the ready tasks when the candidates were gathered. */
-  #version = -1;
 
   constructor(store: Store, claim: Claim) {
     this.#store = store;
@@ -49,12 +47,18 @@ export class ReadyOrder {
       runningIn: (queue) => ledger.countOf(queue, "running"),
       runningAs: (name) => claims.runningAs(name),
     });
+    store.ready.takeTouched();
+    for (const lane of ledger.lanes.visible()) this.#look(lane);
   }
 
   /** Takes the best that is left out of the order: a task, or up to `most` neighbours. */
   take(most: number): Taken | undefined {
-    const { ready, turns } = this.#store;
-    if (this.#version !== ready.version) this.#gather();
+    const { ready, turns, ledger } = this.#store;
+    // What a task kept out of the order may be put into it when that one is claimed.
+    for (const number of ready.takeTouched()) {
+      const lane = ledger.lanes.get(number);
+      if (lane !== undefined && lane.stage === undefined) this.#look(lane);
+    }
     const best = this.#best();
     if (best === undefined) return undefined;
     const { lane, entry } = best;
@@ -90,21 +94,24 @@ export class ReadyOrder {
   /** Whether one is left that there is room for; it is the first then. */
   #hasAny(candidates: Heap<Candidate>): boolean {
     for (let first = candidates.peek(); first !== undefined; first = candidates.peek()) {
-      if (this.#room.of(first.lane) > 0) return true;
+      if (this.#isStillFirst(first) && this.#room.of(first.lane) > 0) return true;
       candidates.pop();
     }
     return false;
   }
 
-  /** Something was put into the order meanwhile: every lane is looked at anew. */
-  #gather(): void {
-    const { ready, ledger } = this.#store;
-    this.#version = ready.version;
-    this.#candidates.clear();
-    for (const lane of ledger.openLanes()) {
-      if (this.#agingStepOf(lane) === undefined) this.#add(lane);
-      else for (const entry of ready.firstOfEach(lane.number)) this.#addAging(lane, entry);
-    }
+  /** What a lane gives may have been told before. */
+  #isStillFirst({ lane, entry }: Candidate): boolean {
+    const { ready } = this.#store;
+    const { number } = lane;
+    const isAging = this.#agingStepOf(lane) !== undefined;
+    const first = isAging ? ready.firstOf(number, priorityOf(entry.rank)) : ready.first(number);
+    return first?.sequence === entry.sequence && first.rank === entry.rank;
+  }
+
+  #look(lane: Lane): void {
+    if (this.#agingStepOf(lane) === undefined) this.#add(lane);
+    else for (const entry of this.#store.ready.firstOfEach(lane.number)) this.#addAging(lane, entry);
   }
 
   #add(lane: Lane): void {
@@ -114,7 +121,7 @@ export class ReadyOrder {
       this.#push({ lane, entry, priority: priorityOf(entry.rank) });
     } else if (!lane.isOwn) {
       // A lane of a published stage is gone for good once it is empty: what comes back goes to the lane of its kind.
-      ledger.dropLane(lane.number);
+      ledger.lanes.drop(lane.number);
       ready.forget(lane.number);
     }
   }
@@ -155,7 +162,6 @@ export class ReadyOrder {
     segments.takeSpan(lane.number, span);
     if (to < span.to) {
       segments.putSpan(lane.number, { ...span, from: to });
-      this.#version = ready.version;
     }
     return { lane, key, span: { ...span, to } };
   }

@@ -19,6 +19,8 @@ interface Head {
   isWhole: boolean;
 }
 
+const none: readonly number[] = [];
+
 /** How many entries are read together, and the most that are kept. */
 const piece = 64;
 const longestHead = 512;
@@ -42,8 +44,7 @@ export const isEntryBefore = (a: Pick<Entry, "rank" | "sequence">, b: Pick<Entry
 export class Ready {
   readonly #table: Table;
   readonly #heads = new Map<number, Head>();
-  /** Rises whenever something is put into a lane. */
-  version = 0;
+  readonly #touched = new Set<number>();
 
   constructor(table: Table) {
     this.#table = table;
@@ -52,7 +53,7 @@ export class Ready {
   put(lane: number, priority: number, sequence: number, key: Buffer): void {
     const at = readyKey(lane, priority, sequence);
     this.#table.put(at, key);
-    this.version++;
+    this.#touched.add(lane);
     const head = this.#heads.get(lane);
     if (head === undefined) return;
     const entry = entryOf(at, key);
@@ -67,6 +68,14 @@ export class Ready {
     if (entries.length - head.next <= 2 * longestHead) return;
     entries.length = head.next + longestHead;
     head.isWhole = false;
+  }
+
+  /** The lanes into which something was put since this was last asked. */
+  takeTouched(): readonly number[] {
+    if (this.#touched.size === 0) return none;
+    const touched = [...this.#touched];
+    this.#touched.clear();
+    return touched;
   }
 
   remove(lane: number, priority: number, sequence: number): void {

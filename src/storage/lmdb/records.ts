@@ -1,13 +1,10 @@
 import { Packr } from "msgpackr";
-import { StoreCorruptError } from "../../base/errors.ts";
 import { newLife, type Payload, type TaskLife, type TaskRequest } from "../../task/task.ts";
-import { isIntact, seal } from "./seal.ts";
 import { defaultBackoff, type Backoff } from "../../task/retry.ts";
 import { terminalStates, type TaskState } from "../../task/state.ts";
 
 /**
- * What is stored, as bytes. Every record starts with the CRC-32 of the rest, because LMDB gives back a flipped bit
- * without a word.
+ * What is stored, as bytes. The first of every record are left free for its checksum; see sealed-table.ts.
  *
  *   task     crc | lane u32 | sequence u48 | header length u32 | life length u32 | header | life | arguments
  *   segment, completion: see segment.ts and completion.ts
@@ -19,9 +16,6 @@ import { terminalStates, type TaskState } from "../../task/state.ts";
  * what its outcome says.
  */
 const packr = new Packr({ useRecords: false, variableMapSize: true });
-
-/** Where a record was found, for the message about a damaged one. */
-export type Place = { readonly path: string };
 
 export interface TaskRow {
   readonly lane: number;
@@ -99,11 +93,10 @@ export function encodeTask(row: Omit<TaskRow, "life"> & { readonly life?: TaskLi
   header.copy(bytes, taskHead);
   if (life !== undefined) life.copy(bytes, taskHead + header.length);
   bytes.set(row.args, taskHead + header.length + lifeLength);
-  return seal(bytes);
+  return bytes;
 }
 
-export function decodeTask(bytes: Buffer, place: Place): TaskRow {
-  check(bytes, place, taskHead);
+export function decodeTask(bytes: Buffer): TaskRow {
   const headerEnd = taskHead + bytes.readUInt32BE(14);
   const lifeEnd = headerEnd + bytes.readUInt32BE(18);
   const request = unpackRequest(bytes, taskHead, headerEnd);
@@ -148,11 +141,10 @@ export function encodeOutcome(row: OutcomeRow): Buffer {
   bytes.write(worker, outcomeHead, "latin1");
   if (life !== undefined) life.copy(bytes, outcomeHead + workerLength);
   if (row.result !== undefined) bytes.set(row.result, outcomeHead + workerLength + lifeLength);
-  return seal(bytes);
+  return bytes;
 }
 
-export function decodeOutcome(bytes: Buffer, place: Place): OutcomeRow {
-  check(bytes, place, outcomeHead);
+export function decodeOutcome(bytes: Buffer): OutcomeRow {
   const workerEnd = outcomeHead + (bytes[33] ?? 0);
   const lifeEnd = workerEnd + bytes.readUInt32BE(34);
   const startedAt = bytes.readDoubleBE(9);
@@ -189,11 +181,10 @@ export function encodeData(value: unknown): Buffer {
   const packed = packr.pack(value);
   const bytes = Buffer.allocUnsafe(4 + packed.length);
   packed.copy(bytes, 4);
-  return seal(bytes);
+  return bytes;
 }
 
-export function decodeData<T>(bytes: Buffer, place: Place): T {
-  check(bytes, place, 4);
+export function decodeData<T>(bytes: Buffer): T {
   return packr.unpack(bytes.subarray(4)) as T;
 }
 
@@ -217,11 +208,4 @@ export function decodeKeys(bytes: Buffer): Buffer[] {
     at += length;
   }
   return keys;
-}
-
-/** @throws StoreCorruptError when the record is not as it was written. */
-export function check(bytes: Buffer, place: Place, least: number): void {
-  if (bytes.length < least || !isIntact(bytes)) {
-    throw new StoreCorruptError(place.path, "a record does not match its checksum");
-  }
 }

@@ -1,5 +1,6 @@
 import type { EpochMs } from "../../base/clock.ts";
 import type { TaskLife } from "../../task/task.ts";
+import { isLined } from "../key-lines.ts";
 import type { ClaimRecord } from "./claims.ts";
 import { due, dueKey, numberKey, numberOf, spanOf, taskIdOf } from "./keys.ts";
 import { decodeData, decodeKeys } from "./records.ts";
@@ -14,7 +15,7 @@ export function recoverClaims(store: Store, now: EpochMs): number {
   let interrupted = 0;
   const segments = new Set<Segment>();
   for (const { key: number, value } of Array.from(store.tables.claims.getRange())) {
-    const { keys, until } = decodeData<ClaimRecord>(value, store.place);
+    const { keys, until } = decodeData<ClaimRecord>(value);
     for (const key of decodeKeys(Buffer.from(keys))) {
       for (const task of tasksOf(store, key, segments)) if (recover(store, task, now, until)) interrupted++;
     }
@@ -43,6 +44,7 @@ function recover(store: Store, key: Buffer, now: EpochMs, until: EpochMs | undef
   const { request, life } = row;
   if (until !== undefined) store.tables.due.remove(dueKey(until, due.lease, row.lane, row.sequence));
   if (store.isWaiting(row)) return false;
+  if (isLined(request)) store.lines.freed(request);
   const interruptions = life.interruptions + 1;
   store.ledger.total("interrupted");
   if (interruptions > (request.maxInterruptions ?? Number.POSITIVE_INFINITY)) {
@@ -57,6 +59,6 @@ function recover(store: Store, key: Buffer, now: EpochMs, until: EpochMs | undef
   store.putExpiry(key, row);
   store.ledger.count(request.queue, "running", -1);
   store.ledger.count(request.queue, "ready", 1);
-  store.event("interrupted", taskIdOf(key), request, life.attempt + 1, { at: now, reason: "interrupted" });
+  store.journal.note("interrupted", taskIdOf(key), request, life.attempt + 1, { at: now, reason: "interrupted" });
   return true;
 }

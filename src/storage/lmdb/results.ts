@@ -3,7 +3,7 @@ import { Committer } from "./committer.ts";
 import { openEnvironment, type Environment, type LmdbOptions } from "./environment.ts";
 import { decodeData, encodeData } from "./records.ts";
 import { momentKey, taskKey } from "./keys.ts";
-import { openTable, type Table } from "./tables.ts";
+import { openRaw, openRecords, type Table } from "./tables.ts";
 import type { KeptResult, ResultStorage } from "../storage.ts";
 
 /** What is stored of a result. */
@@ -36,8 +36,8 @@ export function lmdbResults(options: LmdbOptions): ResultStorage {
   return {
     async open(owner) {
       const environment = await openEnvironment(options, owner, "omniq results", ["meta", "results", "expiry-index"]);
-      const results = openTable(environment.root, "results");
-      const expiry = openTable(environment.root, "expiry-index");
+      const results = openRecords(environment.root, "results", environment.folder);
+      const expiry = openRaw(environment.root, "expiry-index");
       const committer = new Committer({
         transact: environment.transact,
         ensureSpace: (bytes, addsWork) => environment.guard.check(bytes, !addsWork),
@@ -54,14 +54,13 @@ export function lmdbResults(options: LmdbOptions): ResultStorage {
         apply: () => results.forEach((result) => keep(store(), result)),
       }),
     async get(id, attempt) {
-      const { results, environment, committer } = store();
+      const { results, committer } = store();
       await committer.settled();
       const bytes = results.get(keyOf(id, attempt));
-      return bytes === undefined ? undefined : decodeData<Row>(bytes, { path: environment.folder }).result;
+      return bytes === undefined ? undefined : decodeData<Row>(bytes).result;
     },
     prune: (now, limit) => {
-      const { results, expiry, committer, environment } = store();
-      const place = { path: environment.folder };
+      const { results, expiry, committer } = store();
       return committer.commit<number>({
         bytes: 0,
         addsWork: false,
@@ -71,7 +70,7 @@ export function lmdbResults(options: LmdbOptions): ResultStorage {
           for (const { key, value } of over) {
             const bytes = results.get(value);
             // Written again since, it is kept until its later end.
-            const isOver = bytes !== undefined && decodeData<Row>(bytes, place).expiresAt <= now;
+            const isOver = bytes !== undefined && decodeData<Row>(bytes).expiresAt <= now;
             if (isOver) results.remove(value);
             expiry.remove(key);
           }

@@ -1,9 +1,10 @@
 import { StoreCorruptError } from "../../base/errors.ts";
+import type { TaskId } from "../../task/task.ts";
 import { completionCount, decodeCompletion, encodeCompletion, outcomeAt, type Completion } from "./completion.ts";
 import { completionFrom, completionKey, isUuidKey, readyKey, spanKey, spanOf, type Span } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Ready } from "./ready.ts";
-import type { OutcomeRow, Place } from "./records.ts";
+import type { OutcomeRow } from "./records.ts";
 import { encodeSegment, Segment, type SegmentParts } from "./segment.ts";
 import type { Tables } from "./tables.ts";
 
@@ -12,6 +13,9 @@ export interface Member {
   readonly segment: Segment;
   readonly index: number;
 }
+
+/** Greater than every key. */
+const afterKeys = Buffer.alloc(17, 0xff);
 
 /** How many segments are kept at hand that nothing of is running. */
 const keptAtHand = 64;
@@ -25,21 +29,21 @@ export class Segments {
   readonly #tables: Tables;
   readonly #ledger: Ledger;
   readonly #ready: Ready;
-  readonly #place: Place;
+  readonly #path: string;
   /** By key, those used last at the end. One that is being run is the only object of its segment. */
   readonly #atHand = new Map<string, Segment>();
 
-  constructor(tables: Tables, ledger: Ledger, ready: Ready, place: Place) {
+  constructor(tables: Tables, ledger: Ledger, ready: Ready, path: string) {
     this.#tables = tables;
     this.#ledger = ledger;
     this.#ready = ready;
-    this.#place = place;
+    this.#path = path;
   }
 
   /** Stores ready tasks. */
   put(parts: SegmentParts): void {
     const bytes = encodeSegment(parts);
-    const segment = this.#keep(new Segment(bytes, this.#place));
+    const segment = this.#keep(new Segment(bytes));
     this.#tables.segments.put(segment.key, bytes);
     this.putSpan(segment.lane, { segment: segment.key, from: 0, to: segment.count });
   }
@@ -54,8 +58,8 @@ export class Segments {
       return known;
     }
     const bytes = this.#tables.segments.get(key);
-    if (bytes === undefined) throw new StoreCorruptError(this.#place.path, "a segment of tasks is missing");
-    return this.#keep(new Segment(bytes, this.#place));
+    if (bytes === undefined) throw new StoreCorruptError(this.#path, "a segment of tasks is missing");
+    return this.#keep(new Segment(bytes));
   }
 
   #keep(segment: Segment): Segment {
@@ -71,11 +75,25 @@ export class Segments {
   /** The segment that this task was stored in. Whether it is still there is another question. */
   find(key: Buffer): Member | undefined {
     if (!isUuidKey(key)) return undefined;
-    for (const first of this.#tables.segments.getKeys({ start: key, reverse: true, limit: 1 })) {
-      const segment = this.get(first);
-      const index = segment.indexOf(key);
-      if (index !== -1) return { segment, index };
-    }
+    const segment = this.#lastUpTo(key);
+    const index = segment?.indexOf(key) ?? -1;
+    return segment === undefined || index === -1 ? undefined : { segment, index };
+  }
+
+  /** Whether no segment has ids between one and another, or around them. */
+  areApart(first: Buffer, last: Buffer): boolean {
+    const before = this.#lastUpTo(last);
+    return before === undefined || before.keyOf(before.count - 1).compare(first) < 0;
+  }
+
+  /** The greatest id in a segment; `""` when there are none. */
+  lastId(): TaskId {
+    const last = this.#lastUpTo(afterKeys);
+    return last?.idOf(last.count - 1) ?? "";
+  }
+
+  #lastUpTo(start: Buffer): Segment | undefined {
+    for (const key of this.#tables.segments.getKeys({ start, reverse: true, limit: 1 })) return this.get(key);
     return undefined;
   }
 
@@ -93,7 +111,7 @@ export class Segments {
 
   /** Puts a task back to its place in the lane of such tasks. */
   putReady({ segment, index }: Member): void {
-    const own = this.#ledger.lane(segment.request).number;
+    const own = this.#ledger.lanes.of(segment.request).number;
     this.putSpan(own, { segment: segment.key, from: index, to: index + 1 });
   }
 
@@ -135,7 +153,7 @@ export class Segments {
 
   /** A task of a stage stands in its stage's lane until it is first claimed, then in the one of such tasks. */
   #lanesOf(segment: Segment): Iterable<number> {
-    const own = this.#ledger.knownLane(segment.request)?.number;
+    const own = this.#ledger.lanes.known(segment.request)?.number;
     return own === undefined ? [segment.lane] : new Set([segment.lane, own]);
   }
 
@@ -148,7 +166,7 @@ export class Segments {
 
   outcomeOf({ segment, index }: Member): OutcomeRow | undefined {
     const found = this.#completionAt(segment.key, index);
-    return found === undefined ? undefined : outcomeAt(found.bytes, this.#place, index - found.from);
+    return found === undefined ? undefined : outcomeAt(found.bytes, index - found.from);
   }
 
   /** Forgets how one task completed. */
@@ -156,7 +174,7 @@ export class Segments {
     const { key } = segment;
     const found = this.#completionAt(key, index);
     if (found === undefined) return;
-    const completion = decodeCompletion(found.bytes, this.#place);
+    const completion = decodeCompletion(found.bytes);
     const at = index - found.from;
     const [before, after] = [completion.tasks.slice(0, at), completion.tasks.slice(at + 1)];
     this.#tables.completions.remove(completionKey(key, found.from));
@@ -169,7 +187,7 @@ export class Segments {
     const range = { start: completionKey(segment, from), end: completionKey(segment, to) };
     return Array.from(this.#tables.completions.getRange(range), ({ key, value }) => ({
       from: completionFrom(key),
-      completion: decodeCompletion(value, this.#place),
+      completion: decodeCompletion(value),
     }));
   }
 

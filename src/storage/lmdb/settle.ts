@@ -92,9 +92,10 @@ class Neighbours {
     store.ledger.count(request.queue, "running", -size);
     store.ledger.count(request.queue, "completed", size);
     store.ledger.total("completed", size);
-    store.forgetLater(spanKey({ segment: segment.key, from, to }), request, ending);
-    if (store.notes("completed")) {
-      for (let index = from; index < to; index++) store.event("completed", segment.idOf(index), request, 1, ending);
+    store.forgetting.later(spanKey({ segment: segment.key, from, to }), request, ending);
+    if (store.journal.keeps("completed")) {
+      for (let index = from; index < to; index++)
+        store.journal.note("completed", segment.idOf(index), request, 1, ending);
     }
     this.#first = undefined;
     this.#tasks = [];
@@ -163,7 +164,11 @@ function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochM
       store.ledger.count(request.queue, "running", -1);
       store.ledger.count(request.queue, "retrying", 1);
       store.ledger.total("retried");
-      store.event("retrying", id, request, attempt, { at: now, reason: end.failure.reason, error: end.failure.error });
+      store.journal.note("retrying", id, request, attempt, {
+        at: now,
+        reason: end.failure.reason,
+        error: end.failure.error,
+      });
       return;
     }
     case "ready":
@@ -224,7 +229,7 @@ export function interrupt(store: Store, held: Held, life: TaskLife, now: EpochMs
   if (!comeBack(store, held, life)) return;
   store.putReady(key, held);
   store.ledger.total("interrupted");
-  store.event("interrupted", taskIdOf(key), request, held.life.attempt, { at: now, reason: "interrupted" });
+  store.journal.note("interrupted", taskIdOf(key), request, held.life.attempt, { at: now, reason: "interrupted" });
 }
 
 const tallies = (

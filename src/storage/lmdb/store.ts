@@ -1,28 +1,29 @@
 import type { EpochMs } from "../../base/clock.ts";
-import { isKept, type TaskEvent, type TaskEventType } from "../../task/event.ts";
+import type { TaskEventType } from "../../task/event.ts";
 import type { TaskState } from "../../task/state.ts";
 import type { TaskError, TaskId, TaskLife, TaskRequest } from "../../task/task.ts";
 import { Turns } from "../routing.ts";
 import type { StorageSettings } from "../storage.ts";
 import { isLined } from "../key-lines.ts";
 import { Claims } from "./claims.ts";
-import { due, dueKey, dedupeIndexKey, numberKey, parkedKey, pruneKey, taskIdOf } from "./keys.ts";
+import { Forgetting } from "./forgetting.ts";
+import { Journal } from "./journal.ts";
+import type { Standing } from "./key-places.ts";
+import { due, dueKey, dedupeIndexKey, parkedKey, taskIdOf } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Lines } from "./lines.ts";
 import { Ready } from "./ready.ts";
 import {
   decodeOutcome,
   decodeTask,
-  encodeData,
-  encodeKeys,
   encodeOutcome,
   encodeTask,
   lifeAfter,
   type OutcomeRow,
-  type Place,
   type TaskRow,
 } from "./records.ts";
 import { Segments, type Member } from "./segments.ts";
+import { StoredIds } from "./stored-ids.ts";
 import type { Tables } from "./tables.ts";
 
 /** A change, ready to be made: `check` only reads and may refuse, `apply` writes and gives the answer. */
@@ -52,68 +53,59 @@ export interface Ending {
   readonly error?: TaskError;
 }
 
-const defaultTtl = (settings: StorageSettings, state: TaskState): number =>
-  state === "failed" ? settings.retention.failedMs : settings.retention.completedMs;
-
 /** An open store: its tables, what it knows by heart, and the small moves that the verbs are made of. */
 export class Store {
   readonly tables: Tables;
   readonly ledger: Ledger;
   readonly segments: Segments;
+  readonly ids: StoredIds;
   readonly ready: Ready;
   readonly lines: Lines;
   readonly claims: Claims;
+  readonly journal: Journal;
+  readonly forgetting: Forgetting;
   readonly turns: Turns;
   readonly settings: StorageSettings;
-  readonly place: Place;
-  #toTell: TaskEvent[] = [];
-  /** No UUID in the store is greater, so a greater one is new. Our own ids rise. */
-  newestId: TaskId;
+  /** For messages. */
+  readonly path: string;
   /** There is, or was, a note. */
   isNoted: boolean;
-  /** Tasks and spans that ended in this transaction, by the moment their records (or results) are forgotten. */
-  #toPrune = new Map<EpochMs, { tasks: Buffer[]; results: Buffer[] }>();
 
-  constructor({ tables, settings, place }: Pick<Store, "tables" | "settings" | "place">) {
+  constructor({ tables, settings, path }: Pick<Store, "tables" | "settings" | "path">) {
     this.tables = tables;
-    this.ledger = new Ledger(tables.meta, place);
+    this.ledger = new Ledger(tables.meta);
     this.ready = new Ready(tables.ready);
-    this.segments = new Segments(tables, this.ledger, this.ready, place);
+    this.segments = new Segments(tables, this.ledger, this.ready, path);
+    this.ids = new StoredIds(tables.tasks, this.segments);
     this.lines = new Lines(this);
     this.claims = new Claims(settings.names);
+    this.journal = new Journal(tables.events, this.ledger, settings);
+    this.forgetting = new Forgetting(tables.prune, this.ledger, settings.retention);
     this.turns = new Turns(settings.routing);
     this.settings = settings;
-    this.place = place;
-    this.newestId = this.#newestId();
+    this.path = path;
     this.isNoted = [...tables.notes.getKeys({ limit: 1 })].length > 0;
-  }
-
-  #newestId(): TaskId {
-    const last = { start: afterUuids, reverse: true, limit: 1 };
-    const [alone] = this.tables.tasks.getKeys(last);
-    const [first] = this.tables.segments.getKeys(last);
-    const segment = first === undefined ? undefined : this.segments.get(first);
-    const ids = [alone === undefined ? "" : taskIdOf(alone), segment?.idOf(segment.count - 1) ?? ""];
-    return ids.sort().at(-1) ?? "";
   }
 
   // ------------------------------------------------------------------------------------------------------ reading
 
   row(key: Buffer): TaskRow | undefined {
     const bytes = this.tables.tasks.get(key);
-    return bytes === undefined ? undefined : decodeTask(bytes, this.place);
+    return bytes === undefined ? undefined : decodeTask(bytes);
   }
 
   outcome(key: Buffer): OutcomeRow | undefined {
     const bytes = this.tables.outcomes.get(key);
-    return bytes === undefined ? undefined : decodeOutcome(bytes, this.place);
+    return bytes === undefined ? undefined : decodeOutcome(bytes);
   }
 
   /** Whether there is such a task, published or not. Only reads. */
   exists(key: Buffer): boolean {
     if (this.tables.tasks.doesExist(key)) return true;
     const member = this.segments.find(key);
-    return member !== undefined && (this.ledger.isHidden(member.segment.lane) || this.findMember(member) !== undefined);
+    return (
+      member !== undefined && (this.ledger.lanes.isHidden(member.segment.lane) || this.findMember(member) !== undefined)
+    );
   }
 
   /** The task as it is; `undefined` when there is none, or when its stage has not been published. */
@@ -123,7 +115,7 @@ export class Store {
       const member = this.segments.find(key);
       return member === undefined ? undefined : this.findMember(member);
     }
-    if (this.ledger.isHidden(row.lane)) return undefined;
+    if (this.ledger.lanes.isHidden(row.lane)) return undefined;
     const held = this.claims.get(taskIdOf(key));
     if (held !== undefined) return { row, life: held.life };
     const outcome = this.outcome(key);
@@ -133,7 +125,7 @@ export class Store {
   /** Likewise, for one that was stored in a segment; `undefined` also when it has left. */
   findMember(member: Member): Found | undefined {
     const { segment, index } = member;
-    if (this.ledger.isHidden(segment.lane)) return undefined;
+    if (this.ledger.lanes.isHidden(segment.lane)) return undefined;
     const row = segment.row(index);
     const held = this.claims.get(segment.idOf(index));
     if (held !== undefined) return { row, member, life: held.life };
@@ -152,17 +144,17 @@ export class Store {
   // ------------------------------------------------------------------------------------------------------ the order
 
   /** To its place in the lane of such tasks, or aside. */
-  putReady(key: Buffer, row: Pick<TaskRow, "request" | "sequence">): void {
+  putReady(key: Buffer, row: Standing): void {
     const { request, sequence } = row;
     if (isLined(request)) this.lines.place(key, row);
-    else this.ready.put(this.ledger.lane(request).number, request.priority, sequence, key);
+    else this.ready.put(this.ledger.lanes.of(request).number, request.priority, sequence, key);
   }
 
   /** Whether a task that has a record of its own stands in the order, or is aside. */
   isWaiting(row: TaskRow): boolean {
     const { request, sequence, lane } = row;
-    const own = this.ledger.knownLane(request)?.number ?? lane;
-    return this.ready.has(own, request.priority, sequence) || (isLined(request) && this.lines.isAside(row));
+    const own = this.ledger.lanes.known(request)?.number ?? lane;
+    return this.ready.has(own, request.priority, sequence) || (isLined(request) && this.lines.isOut(row));
   }
 
   /** Takes a waiting task out of every index it may stand in. */
@@ -176,7 +168,7 @@ export class Store {
     } else {
       this.ready.remove(row.lane, request.priority, sequence);
       // A task of a stage stands in its stage's lane until it is first claimed, then in the one of such tasks.
-      const own = this.ledger.knownLane(request)?.number ?? row.lane;
+      const own = this.ledger.lanes.known(request)?.number ?? row.lane;
       if (own !== row.lane) this.ready.remove(own, request.priority, sequence);
       if (isLined(request)) this.lines.withdraw(row);
     }
@@ -189,23 +181,23 @@ export class Store {
   }
 
   /** An unfinished task is over: frees its keys, and the next in order. */
-  letGo(row: Pick<TaskRow, "request" | "lane" | "sequence">): void {
+  letGo(row: Standing): void {
     this.removeExpiry(row);
     const dedupe = this.dedupeKeyOf(row.request);
     if (dedupe !== undefined) this.tables.dedupe.remove(dedupe);
     if (isLined(row.request)) this.lines.leave(row);
   }
 
-  putDue(key: Buffer, row: Pick<TaskRow, "lane" | "sequence">, life: TaskLife): void {
+  putDue(key: Buffer, row: Pick<Standing, "lane" | "sequence">, life: TaskLife): void {
     this.tables.due.put(dueKey(life.runAt ?? 0, due.start, row.lane, row.sequence), key);
   }
 
-  putExpiry(key: Buffer, row: Pick<TaskRow, "request" | "lane" | "sequence">): void {
+  putExpiry(key: Buffer, row: Standing): void {
     const { expiresAt } = row.request;
     if (expiresAt !== undefined) this.tables.due.put(dueKey(expiresAt, due.expiry, row.lane, row.sequence), key);
   }
 
-  removeExpiry(row: Pick<TaskRow, "request" | "lane" | "sequence">): void {
+  removeExpiry(row: Standing): void {
     const { expiresAt } = row.request;
     if (expiresAt !== undefined) this.tables.due.remove(dueKey(expiresAt, due.expiry, row.lane, row.sequence));
   }
@@ -228,31 +220,26 @@ export class Store {
   }
 
   /** A task that was claimed did not start: rate limits count it no more. */
-  unstarted({ queue, name }: TaskRequest): void {
-    const { rates } = this.ledger;
-    if (this.ledger.knownQueue(queue)?.record.rateLimit !== undefined) rates.started(`queue:${queue}`, -1);
-    if (this.settings.names?.get(name)?.rateLimit !== undefined) rates.started(`name:${name}`, -1);
+  unstarted(request: TaskRequest): void {
+    const { names } = this.settings;
+    this.ledger.rates.unstarted(request, names?.get(request.name), this.ledger.knownQueue(request.queue)?.record);
+    // One that waited for the end of the claim could not start before.
+    if (isLined(request)) this.lines.freed(request);
   }
 
   // ------------------------------------------------------------------------------------------------------ endings
 
   /** Writes an outcome and what follows from every end: key freed, counters, time to be forgotten, event. */
-  end(
-    key: Buffer,
-    row: Pick<TaskRow, "request" | "lane" | "sequence">,
-    from: TaskState,
-    outcome: OutcomeRow,
-    ending: Ending,
-  ): void {
+  end(key: Buffer, row: Standing, from: TaskState, outcome: OutcomeRow, ending: Ending): void {
     const { request } = row;
     this.tables.outcomes.put(key, encodeOutcome(outcome));
     this.letGo(row);
     this.ledger.count(request.queue, from, -1);
     this.ledger.count(request.queue, ending.state, 1);
     if (ending.state === "completed" || ending.state === "failed") this.ledger.total(ending.state);
-    this.forgetLater(key, request, ending);
+    this.forgetting.later(key, request, ending);
     const type = ending.state as TaskEventType;
-    if (this.notes(type)) this.event(type, taskIdOf(key), request, outcome.attempt, ending);
+    if (this.journal.keeps(type)) this.journal.note(type, taskIdOf(key), request, outcome.attempt, ending);
   }
 
   /** Ends a task that waits: it expired, or was cancelled. */
@@ -269,85 +256,10 @@ export class Store {
     this.end(key, row, row.life.state, outcome, ending);
   }
 
-  /** When the record of a task that ended, and its result, are to be forgotten. `key` may be a span's. */
-  forgetLater(key: Buffer, request: TaskRequest, ending: Ending): void {
-    const kept = defaultTtl(this.settings, ending.state);
-    const resultTtl = request.resultTtlMs ?? kept;
-    if (resultTtl < kept && ending.state === "completed") this.#pruneAt(ending.at + resultTtl).results.push(key);
-    this.#pruneAt(ending.at + Math.max(kept, resultTtl)).tasks.push(key);
-  }
-
-  #pruneAt(at: EpochMs): { tasks: Buffer[]; results: Buffer[] } {
-    let entry = this.#toPrune.get(at);
-    if (entry === undefined) {
-      entry = { tasks: [], results: [] };
-      this.#toPrune.set(at, entry);
-    }
-    return entry;
-  }
-
-  putPrune(at: EpochMs, kind: PruneKind, keys: readonly Buffer[]): void {
-    if (keys.length === 0) return;
-    const value = Buffer.concat([Buffer.from([kind]), encodeKeys(keys)]);
-    this.tables.prune.put(pruneKey(at, this.ledger.nextSequence()), value);
-  }
-
-  // ------------------------------------------------------------------------------------------------------ events
-
-  /** Whether events of this type are kept. Asked first where every task passes, so that no event is made in vain. */
-  notes(type: TaskEventType): boolean {
-    return isKept(type, this.settings.events);
-  }
-
-  event(
-    type: TaskEventType,
-    id: TaskId,
-    request: TaskRequest,
-    attempt: number,
-    more: Partial<Ending> & { at: EpochMs },
-  ): void {
-    if (!this.notes(type)) return;
-    const event: TaskEvent = {
-      sequence: this.ledger.nextEvent(),
-      type,
-      at: more.at,
-      taskId: id,
-      name: request.name,
-      queue: request.queue,
-      attempt,
-      ...(more.reason === undefined ? {} : { reason: more.reason }),
-      ...(more.error === undefined ? {} : { error: more.error }),
-    };
-    if (this.settings.onEvents === undefined) this.tables.events.put(numberKey(event.sequence), encodeData(event));
-    else this.#toTell.push(event);
-  }
-
-  /** After each transaction: events that are kept elsewhere. */
-  tell(): void {
-    if (this.#toTell.length === 0) return;
-    const events = this.#toTell;
-    this.#toTell = [];
-    this.settings.onEvents?.(events);
-  }
-
   /** At the end of each transaction. */
   finish(): void {
-    for (const [at, { tasks, results }] of this.#toPrune) {
-      this.putPrune(at, pruneKind.task, tasks);
-      this.putPrune(at, pruneKind.result, results);
-    }
-    this.#toPrune = new Map();
-    for (const batch of this.claims.takeChanged()) {
-      const key = numberKey(batch.number);
-      if (batch.isOver) this.tables.claims.remove(key);
-      else this.tables.claims.put(key, batch.encode());
-    }
+    this.forgetting.save();
+    this.claims.save(this.tables.claims);
     this.ledger.save();
   }
 }
-
-/** Greater than the key of every UUID. */
-const afterUuids = Buffer.from([0xfe]);
-
-export const pruneKind = { task: 0, result: 1 } as const;
-export type PruneKind = (typeof pruneKind)[keyof typeof pruneKind];

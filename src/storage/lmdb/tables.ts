@@ -1,6 +1,27 @@
-import { open, type Database, type RootDatabase, type RootDatabaseOptionsWithPath } from "lmdb";
+import { open, type RootDatabase, type RootDatabaseOptionsWithPath } from "lmdb";
+import { SealedTable } from "./sealed-table.ts";
 
-export type Table = Database<Buffer, Buffer>;
+export interface Table {
+  put(key: Buffer, value: Buffer): unknown;
+  remove(key: Buffer): unknown;
+  get(key: Buffer): Buffer | undefined;
+  doesExist(key: Buffer): boolean;
+  getKeys(range?: Range): Iterable<Buffer>;
+  getRange(range?: Range): Iterable<Entry>;
+}
+
+export interface Range {
+  readonly start?: Buffer;
+  readonly end?: Buffer;
+  readonly reverse?: boolean;
+  readonly limit?: number;
+}
+
+export interface Entry {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
 export type Root = RootDatabase<Buffer, Buffer>;
 
 const raw = { encoding: "binary", keyEncoding: "binary", cache: false } as const;
@@ -22,7 +43,12 @@ export function openRoot(path: string): Root {
   return open<Buffer, Buffer>(options);
 }
 
-export const openTable = (root: Root, name: string): Table => root.openDB<Buffer, Buffer>(name, raw);
+/** A table as it is in the file. */
+export const openRaw = (root: Root, name: string): Table => root.openDB<Buffer, Buffer>(name, raw);
+
+/** A table of records. @param path of the store, for the message about a damaged one. */
+export const openRecords = (root: Root, name: string, path: string): Table =>
+  new SealedTable(openRaw(root, name), path);
 
 /**
  * The tables of a store of tasks. Names that end in "-index" hold keys and references only and can be rebuilt from
@@ -47,7 +73,7 @@ export interface Tables {
   readonly meta: Table;
   /** lane, priority, sequence → task key, or a span of a segment; it stands where the first of its tasks would. */
   readonly ready: Table;
-  /** part, line of tasks with one key, priority, sequence → task key. */
+  /** part, key that tasks share, lane, priority, sequence → task key. */
   readonly lines: Table;
   /** moment, kind, lane, sequence → task key. */
   readonly due: Table;
@@ -77,19 +103,11 @@ export const tableNames: Readonly<Record<keyof Tables, string>> = Object.freeze(
   parked: "parked-index",
 });
 
-export const openTables = (root: Root): Tables => ({
-  tasks: openTable(root, tableNames.tasks),
-  segments: openTable(root, tableNames.segments),
-  completions: openTable(root, tableNames.completions),
-  outcomes: openTable(root, tableNames.outcomes),
-  claims: openTable(root, tableNames.claims),
-  events: openTable(root, tableNames.events),
-  notes: openTable(root, tableNames.notes),
-  meta: openTable(root, tableNames.meta),
-  ready: openTable(root, tableNames.ready),
-  lines: openTable(root, tableNames.lines),
-  due: openTable(root, tableNames.due),
-  dedupe: openTable(root, tableNames.dedupe),
-  prune: openTable(root, tableNames.prune),
-  parked: openTable(root, tableNames.parked),
-});
+/** @param path of the store, for the message about a damaged record. */
+export const openTables = (root: Root, path: string): Tables =>
+  Object.fromEntries(
+    Object.entries(tableNames).map(([table, name]) => [
+      table,
+      name.endsWith("-index") ? openRaw(root, name) : openRecords(root, name, path),
+    ]),
+  ) as unknown as Tables;

@@ -2,7 +2,9 @@ import type { EpochMs } from "../../base/clock.ts";
 import type { TaskEvent } from "../../task/event.ts";
 import { isTerminal } from "../../task/state.ts";
 import type { TaskId, TaskLife } from "../../task/task.ts";
+import { earliest } from "../rates.ts";
 import type { Advance, Advanced, Prune, Pruned } from "../storage.ts";
+import { pruneKind } from "./forgetting.ts";
 import { endLease } from "./leases.ts";
 import {
   due,
@@ -18,8 +20,9 @@ import {
   type Span,
 } from "./keys.ts";
 import { forgetNotes } from "./notes.ts";
-import { decodeData, decodeKeys, encodeOutcome, type Place } from "./records.ts";
-import { pruneKind, type Step, type Store } from "./store.ts";
+import { decodeData, decodeKeys, encodeOutcome } from "./records.ts";
+import { dropAbandoned } from "./stages.ts";
+import type { Step, Store } from "./store.ts";
 import type { Table } from "./tables.ts";
 
 // ---------------------------------------------------------------------------------------------------------- advance
@@ -51,8 +54,9 @@ export function advance(store: Store, { now, limit }: Advance): Step<Advanced> {
           }
         }
       }
-      const released = store.ledger.rates.release(now);
-      return { ready, expired, interrupted, released, hasMore: entries.length === limit };
+      const released = [store.ledger.rates.release(now), store.lines.release(now)].includes(true);
+      const { heldUntil = Number.POSITIVE_INFINITY } = store.ledger.rates;
+      return { ready, expired, interrupted, released, hasMore: entries.length === limit || heldUntil <= now };
     },
   };
 }
@@ -60,7 +64,7 @@ export function advance(store: Store, { now, limit }: Advance): Step<Advanced> {
 function dueEntries(store: Store, now: EpochMs, limit: number): { dueKeyBytes: Buffer; key: Buffer }[] {
   const entries: { dueKeyBytes: Buffer; key: Buffer }[] = [];
   for (const { key, value } of store.tables.due.getRange({ end: dueKey(now + 1, due.start, 0, 0) })) {
-    if (store.ledger.isHidden(dueLaneOf(key))) continue;
+    if (store.ledger.lanes.isHidden(dueLaneOf(key))) continue;
     entries.push({ dueKeyBytes: key, key: value });
     if (entries.length === limit) break;
   }
@@ -94,7 +98,7 @@ function expire(store: Store, key: Buffer, now: EpochMs): boolean {
 export function nextAdvance(store: Store): EpochMs | undefined {
   const { heldUntil } = store.ledger.rates;
   for (const key of store.tables.due.getKeys()) {
-    if (!store.ledger.isHidden(dueLaneOf(key))) return Math.min(dueAt(key), heldUntil ?? Number.POSITIVE_INFINITY);
+    if (!store.ledger.lanes.isHidden(dueLaneOf(key))) return earliest(dueAt(key), heldUntil);
   }
   return heldUntil;
 }
@@ -104,6 +108,7 @@ export function nextAdvance(store: Store): EpochMs | undefined {
 export function prune(store: Store, { now, limit }: Prune): Step<Pruned> {
   return {
     apply() {
+      dropAbandoned(store, limit);
       const pruned = { tasks: 0, results: 0 };
       let left = limit;
       for (const { key, value } of store.tables.prune.getRange({ end: pruneKey(now + 1, 0), limit: 64 })) {
@@ -120,9 +125,9 @@ export function prune(store: Store, { now, limit }: Prune): Step<Pruned> {
           else pruned.results += span === undefined ? forgetResult(store, next, at) : forgetResults(store, span, at);
           if (left <= 0) break;
         }
-        store.putPrune(at, kind, keys);
+        store.forgetting.put(at, kind, keys);
       }
-      const events = forgetEvents(store.tables.events, store.place, now - store.settings.retention.eventsMs, limit);
+      const events = forgetEvents(store.tables.events, now - store.settings.retention.eventsMs, limit);
       const next = nextPrune(store);
       return { ...pruned, events, hasMore: events === limit || (next !== undefined && next <= now) };
     },
@@ -136,7 +141,7 @@ function forgetTask(store: Store, key: Buffer, at: EpochMs): number {
   const keptUntil = endOfRecord(store, found.outcome.finishedAt, found.outcome.state, found.row.request.resultTtlMs);
   if (keptUntil > at) {
     // The retention is longer than it was when the task ended.
-    store.putPrune(keptUntil, pruneKind.task, [key]);
+    store.forgetting.put(keptUntil, pruneKind.task, [key]);
     return 0;
   }
   store.tables.tasks.remove(key);
@@ -155,7 +160,7 @@ function forgetSpan(store: Store, span: Span, at: EpochMs): number {
     const keptUntil = endOfRecord(store, completion.finishedAt, "completed", resultTtlMs);
     const size = completion.tasks.length;
     if (keptUntil > at) {
-      store.putPrune(keptUntil, pruneKind.task, [spanKey({ ...span, from, to: from + size })]);
+      store.forgetting.put(keptUntil, pruneKind.task, [spanKey({ ...span, from, to: from + size })]);
       continue;
     }
     for (let index = from; store.isNoted && index < from + size; index++) forgetNotes(store, segment.keyOf(index));
@@ -194,10 +199,10 @@ function forgetResults(store: Store, span: Span, at: EpochMs): number {
   return forgotten;
 }
 
-export function forgetEvents(events: Table, place: Place, upTo: EpochMs, limit: number): number {
+export function forgetEvents(events: Table, upTo: EpochMs, limit: number): number {
   const sequences: number[] = [];
   for (const { value } of events.getRange({ limit })) {
-    const event = decodeData<TaskEvent>(value, place);
+    const event = decodeData<TaskEvent>(value);
     if (event.at > upTo) break;
     sequences.push(event.sequence);
   }
@@ -207,10 +212,11 @@ export function forgetEvents(events: Table, place: Place, upTo: EpochMs, limit: 
 
 /** When the next record or result is to be forgotten. Events are looked through whenever that happens, or by the clock. */
 export function nextPrune(store: Store): EpochMs | undefined {
+  if (store.ledger.lanes.firstAbandoned() !== undefined) return 0;
   let next: EpochMs | undefined;
   for (const key of store.tables.prune.getKeys({ limit: 1 })) next = dueAt(key);
   for (const { value } of store.tables.events.getRange({ limit: 1 })) {
-    const oldest = decodeData<TaskEvent>(value, store.place).at + store.settings.retention.eventsMs;
+    const oldest = decodeData<TaskEvent>(value).at + store.settings.retention.eventsMs;
     next = Math.min(next ?? oldest, oldest);
   }
   return next;

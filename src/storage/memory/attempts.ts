@@ -3,6 +3,7 @@ import type { AttemptFailure, Fence, StoredTask, TaskId, TaskLife } from "../../
 import type { AttemptEnd, Claim, Claimed, Extend, Settle, Settlement } from "../storage.ts";
 import { agedPriority, waitingSince } from "../aging.ts";
 import { ClaimRoom } from "../claim-room.ts";
+import { earliest } from "../rates.ts";
 import { countOf, type Lane, type Ledger, type Version } from "./ledger.ts";
 import { expire, move, noLongerRunning, noteInterruption } from "./moves.ts";
 
@@ -17,11 +18,12 @@ export function claim(ledger: Ledger, change: Claim): Claimed {
     runningIn: (queue) => countOf(ledger.queues.get(queue), "running"),
     runningAs: (name) => ledger.runningAs.get(name) ?? 0,
   });
+  ledger.lines.release(now);
   while (tasks.length < limit) {
     const best = bestOf(ledger, room, now);
     if (best === undefined) break;
     const { lane, version } = best;
-    if (!ledger.admit(lane, version)) continue;
+    if (!ledger.lines.admit(lane, version, now)) continue;
     const { request, life } = version.task;
     if (request.expiresAt !== undefined && request.expiresAt <= now) {
       expired.push(expire(ledger, version, now));
@@ -37,11 +39,12 @@ export function claim(ledger: Ledger, change: Claim): Claimed {
       ledger.note("started", task, now);
       tasks.push(task);
       room.started(lane, 1);
+      ledger.lines.started(version, now);
       ledger.turns.took(request.queue, ledger.queues.get(request.queue)?.record.weight);
     }
   }
   // A claim that got all it wanted is followed by another.
-  const heldUntil = tasks.length < limit ? room.heldUntil() : undefined;
+  const heldUntil = tasks.length < limit ? earliest(room.heldUntil(), ledger.rates.keys.heldUntil) : undefined;
   return { tasks, expired, ...(heldUntil === undefined ? {} : { heldUntil }) };
 }
 

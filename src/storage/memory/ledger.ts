@@ -4,11 +4,13 @@ import { isTerminal, type TaskState } from "../../task/state.ts";
 import type { Payload, StoredTask, TaskId, TaskRequest } from "../../task/task.ts";
 import { isLined, linesOf, type KeyLine } from "../key-lines.ts";
 import { newQueue } from "../queue-record.ts";
+import { KeyRates } from "../key-rates.ts";
 import { Rates } from "../rates.ts";
 import { Turns } from "../routing.ts";
 import type { NewTask, QueueRecord, StorageSettings, Totals } from "../storage.ts";
 import { EventLog } from "./event-log.ts";
 import { Heap } from "../heap.ts";
+import { Lines } from "./lines.ts";
 import type { KeptNotes } from "./notes.ts";
 import { Ready } from "./ready.ts";
 import { SortedIds } from "./sorted-ids.ts";
@@ -42,24 +44,8 @@ export interface Lane {
   readonly ready: Ready;
 }
 
-/** Unfinished tasks with one key. */
-interface Line {
-  size: number;
-  running: number;
-  /** Of a line in strict order: all of them. */
-  readonly members: Heap<Version>;
-  /** By lane, ready ones that a claim found it did not admit. Whenever something leaves the line, the first come back. */
-  readonly aside: Map<Lane, Heap<Version>>;
-}
-
-const isReadyBefore = (a: Version, b: Version): boolean =>
-  a.task.request.priority === b.task.request.priority
-    ? a.sequence < b.sequence
-    : a.task.request.priority > b.task.request.priority;
 const isCurrent = (version: Version): boolean => version.isCurrent;
 const isDueBefore = (a: Version, b: Version): boolean => a.due < b.due;
-
-const isOlder = (a: Version, b: Version): boolean => a.sequence < b.sequence;
 
 export const countOf = (queue: Queue | undefined, state: TaskState): number => queue?.counts.get(state) ?? 0;
 
@@ -77,6 +63,7 @@ export class Ledger {
   /** Running tasks by name. */
   readonly runningAs = new Map<string, number>();
   readonly rates: Rates;
+  readonly lines: Lines;
   readonly turns: Turns;
   readonly parked = new Map<string, Set<Version>>();
   readonly stages = new Map<string, readonly (readonly NewTask[])[]>();
@@ -88,7 +75,6 @@ export class Ledger {
   readonly finished: Heap<Version>;
   readonly ids: SortedIds;
   totals: { -readonly [K in keyof Totals]: Totals[K] };
-  readonly #lines = new Map<string, Line>();
   readonly #versions = new Map<TaskId, Version>();
   #lastSequence: number;
   #undo: (() => void)[] = [];
@@ -105,7 +91,11 @@ export class Ledger {
     this.totals = earlier?.totals ?? { enqueued: 0, completed: 0, failed: 0, retried: 0, interrupted: 0, late: 0 };
     this.#lastSequence = earlier?.nextSequence() ?? 0;
     this.turns = new Turns(settings.routing);
-    this.rates = new Rates(earlier?.rates.all());
+    this.rates = new Rates(earlier?.rates.all(), undefined, new KeyRates(earlier?.rates.keys.all()));
+    this.lines = new Lines(this.rates.keys, ({ task: { request } }) => {
+      if (!isLined(request)) return none;
+      return linesOf(request, settings.names?.get(request.name), this.queues.get(request.queue)?.record);
+    });
     for (const { record } of earlier?.queues.values() ?? []) this.queue(record.name).record = record;
     for (const version of earlier?.versions() ?? []) this.put(version);
     this.#undo = [];
@@ -156,52 +146,7 @@ export class Ledger {
     const previous = queue.record;
     queue.record = record;
     this.#undo.push(() => (queue.record = previous));
-    // Limits per key may have been raised.
-    for (const line of this.#lines.values()) while (this.#bringBack(line));
-  }
-
-  /** Whether a ready task may be claimed, as far as those with its keys are concerned; one that may not is put aside. */
-  admit(lane: Lane, version: Version): boolean {
-    const lines = this.#linesOf(version);
-    const full = lines.find(({ line, isOrdered, capacity }) => {
-      return line.running >= capacity || (isOrdered && line.members.peek() !== version);
-    });
-    if (full === undefined) return true;
-    lane.ready.shift(version);
-    let aside = full.line.aside.get(lane);
-    if (aside === undefined) {
-      aside = new Heap(full.isOrdered ? isOlder : isReadyBefore, isCurrent);
-      full.line.aside.set(lane, aside);
-    }
-    aside.push(version);
-    // It leaves a place in its other lines to the next.
-    for (const { line, isOrdered, capacity } of lines) {
-      if (!isOrdered && line.running < capacity) this.#bringBack(line);
-    }
-    return false;
-  }
-
-  /** The first of each lane may have room now. Gives whether there was any. */
-  #bringBack({ aside }: Line): boolean {
-    for (const [lane, versions] of aside) {
-      const version = versions.pop();
-      if (version === undefined) aside.delete(lane);
-      else lane.ready.push(version);
-    }
-    return aside.size > 0;
-  }
-
-  #linesOf({ task: { request } }: Version): readonly (KeyLine & { readonly line: Line })[] {
-    if (!isLined(request)) return [];
-    const record = this.queues.get(request.queue)?.record;
-    return linesOf(request, this.settings.names?.get(request.name), record).map((key) => {
-      let line = this.#lines.get(key.name);
-      if (line === undefined) {
-        line = { size: 0, running: 0, members: new Heap(isOlder, isCurrent), aside: new Map() };
-        this.#lines.set(key.name, line);
-      }
-      return { ...key, line };
-    });
+    this.lines.reconfigured();
   }
 
   #laneOf({ task }: Version): Lane {
@@ -293,11 +238,7 @@ export class Ledger {
     if (version.due < Number.POSITIVE_INFINITY) this.#timesOf(life.state).push(version);
     if (isTerminal(life.state)) return;
     if (request.dedupeKey !== undefined) queue.keys.set(request.dedupeKey, id);
-    for (const { line, isOrdered } of this.#linesOf(version)) {
-      line.size += 1;
-      if (life.state === "running") line.running += 1;
-      if (isOrdered) line.members.push(version);
-    }
+    this.lines.enter(version, life.state === "running");
   }
 
   #leave(version: Version): void {
@@ -310,13 +251,7 @@ export class Ledger {
     if (version.due < Number.POSITIVE_INFINITY) this.#timesOf(life.state).forget();
     if (isTerminal(life.state)) return;
     if (request.dedupeKey !== undefined) queue.keys.delete(request.dedupeKey);
-    for (const { line, name, isOrdered } of this.#linesOf(version)) {
-      line.size -= 1;
-      if (life.state === "running") line.running -= 1;
-      if (isOrdered) line.members.forget();
-      this.#bringBack(line);
-      if (line.size === 0) this.#lines.delete(name);
-    }
+    this.lines.leave(version, life.state === "running");
   }
 
   #count({ task: { request, life } }: Version, by: number): void {
@@ -326,9 +261,8 @@ export class Ledger {
   }
 
   /** A task that was claimed did not start: rate limits count it no more. */
-  unstarted({ queue, name }: TaskRequest): void {
-    if (this.queue(queue).record.rateLimit !== undefined) this.rates.started(`queue:${queue}`, -1);
-    if (this.settings.names?.get(name)?.rateLimit !== undefined) this.rates.started(`name:${name}`, -1);
+  unstarted(request: TaskRequest): void {
+    this.rates.unstarted(request, this.settings.names?.get(request.name), this.queue(request.queue).record);
   }
 
   #timesOf(state: TaskState): Heap<Version> {
@@ -354,3 +288,5 @@ function assign<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
   if (value === undefined) map.delete(key);
   else map.set(key, value);
 }
+
+const none: readonly KeyLine[] = [];

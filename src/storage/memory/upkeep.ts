@@ -40,7 +40,8 @@ export function advance(ledger: Ledger, { now, limit }: Advance): Advanced {
       ready += 1;
     }
   }
-  return { ready, expired, interrupted, released: ledger.rates.release(now), hasMore: done === limit };
+  const released = [ledger.rates.release(now), ledger.lines.release(now)].includes(true);
+  return { ready, expired, interrupted, released, hasMore: done === limit };
 }
 
 export const cancel = (ledger: Ledger, { ids, now, reason }: Cancel): (TaskState | undefined)[] =>

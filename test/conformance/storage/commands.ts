@@ -109,7 +109,10 @@ const anEnding: fc.Arbitrary<Ending> = fc.record({
   isLate: fc.nat(9).map((n) => n === 0),
 });
 
-const aRateLimit = fc.record({ max: fc.integer({ min: 1, max: 5 }), perMs: fc.constantFrom(7, 60) });
+const aRateLimit = fc.record(
+  { max: fc.integer({ min: 1, max: 5 }), perMs: fc.constantFrom(7, 60), perKey: fc.boolean() },
+  { requiredKeys: ["max", "perMs"] },
+);
 
 /** Limits by name. */
 const someNames: fc.Arbitrary<ReadonlyMap<string, Limits>> = fc
@@ -256,10 +259,12 @@ export class World {
       case "enqueue":
         return { type: "enqueue", tasks: command.drafts.flatMap((draft) => this.#tasksOf(draft)) };
       case "stage": {
-        // A priority of its own: where staged tasks stand among others of their priority is left open.
-        const keys = { dedupeKey: undefined, orderingKey: undefined, concurrencyKey: undefined };
-        const own = { priority: 100 + this.#stage, ...keys, knownId: undefined };
-        const tasks = command.drafts.flatMap((draft) => this.#tasksOf({ ...draft, ...own }));
+        // Where staged tasks stand among others is left open, so they have a priority and ordering keys of their own.
+        const own = { priority: 100 + this.#stage, dedupeKey: undefined, knownId: undefined };
+        const tasks = command.drafts.flatMap((draft) => {
+          const orderingKey = draft.orderingKey === undefined ? undefined : `${draft.orderingKey}-${this.#stage}`;
+          return this.#tasksOf({ ...draft, ...own, orderingKey });
+        });
         return { type: "stage", stage: `stage-${this.#stage}`, tasks };
       }
       case "publish":

@@ -92,6 +92,55 @@ export function staging(bench: Bench): void {
     expect(await ids()).toEqual(["a", "b"]);
   });
 
+  it("lets what is hidden go before nobody, and what appears go in order", async () => {
+    const orderingKey = "o";
+    await stage("s", aTask({ id: "a", orderingKey }), aTask({ id: "b", orderingKey }));
+    await bench.enqueue(aTask({ id: "x", orderingKey }));
+    const x = await bench.claimOne();
+    expect(x.id).toBe("x");
+    await publish("s");
+    expect((await bench.claim()).tasks).toEqual([]);
+    await bench.complete(x);
+    const a = await bench.claimOne();
+    expect(a.id).toBe("a");
+    expect((await bench.claim()).tasks).toEqual([]);
+    await bench.complete(a);
+    expect(idsOf((await bench.claim()).tasks)).toEqual(["b"]);
+  });
+
+  it("runs the next in order when a stage that would go before it is dropped", async () => {
+    const orderingKey = "o";
+    await stage("s", aTask({ id: "a", orderingKey }), aTask({ id: "b", orderingKey, runAt: birth + 1 }));
+    await bench.enqueue(aTask({ id: "x", orderingKey }), aTask({ id: "y", orderingKey }));
+    await publish("s", "drop");
+    await bench.complete(await bench.claimOne());
+    expect(idsOf((await bench.claim()).tasks)).toEqual(["y"]);
+  });
+
+  it("holds the limits per key of what was staged", async () => {
+    await bench.configure("default", { concurrencyPerKey: 1 });
+    const concurrencyKey = "k";
+    await stage("s", aTask({ id: "a", concurrencyKey }), aTask({ id: "b", concurrencyKey }), aTask({ id: "c" }));
+    await bench.enqueue(aTask({ id: "x", concurrencyKey, priority: 1 }));
+    await publish("s");
+    const { tasks } = await bench.claim();
+    expect(idsOf(tasks)).toEqual(["x", "c"]);
+    for (const task of tasks) await bench.complete(task);
+    await bench.complete(await bench.claimOne());
+    expect(idsOf((await bench.claim()).tasks)).toEqual(["b"]);
+  });
+
+  it("forgets a dropped stage of scheduled and ready tasks over several lanes", async () => {
+    const ids = Array.from({ length: 30 }, (_, n) => `t${n}`);
+    const tasks = ids.map((id, n) => aTask({ id, name: `n${n % 3}`, ...(n % 2 === 0 ? { runAt: birth + 1 } : {}) }));
+    await bench.enqueue(aTask({ id: "x", runAt: birth + 1 }));
+    await stage("s", ...tasks.slice(0, 15));
+    await stage("s", ...tasks.slice(15));
+    await publish("s", "drop");
+    expect(await bench.enqueue(...tasks)).toEqual(ids);
+    expect(await bench.advance(birth + 1)).toMatchObject({ ready: 16 });
+  });
+
   it("forgets at the next opening what was never published", async () => {
     await stage("s", aTask({ id: "a" }));
     await bench.reopen();
