@@ -29,7 +29,11 @@ export const measurements = [
     { id: "w5", settings: { ms: 5, tasks: 2_000 }, quick: { tasks: 8 } },
     { id: "w5-1ms", settings: { ms: 1, tasks: 10_000 }, quick: { tasks: 16 }, isOptional: true },
     { id: "w5-100us", settings: { ms: 0.1, tasks: 50_000 }, quick: { tasks: 64 }, isOptional: true },
+    { id: "w5-10us", settings: { ms: 0.01, tasks: 100_000 }, quick: { tasks: 64 }, isOptional: true },
+    { id: "w5-100ms", settings: { ms: 100, tasks: 100 }, quick: { tasks: 4 }, isOptional: true },
+    { id: "w5-process", settings: { ms: 5, tasks: 2_000, executor: "process" }, quick: { tasks: 8 }, isOptional: true },
   ].map((one) => ({ ...one, program: new URL("./workloads/w5-cpu.mjs", import.meta.url) })),
+  { id: "urgent", program: new URL("./workloads/urgent.mjs", import.meta.url), quick: { tasks: 5 }, isOptional: true },
   {
     id: "w8",
     program: new URL("./workloads/w8-backlog.mjs", import.meta.url),

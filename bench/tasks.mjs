@@ -14,3 +14,6 @@ export function hash(ms) {
   }
   return state;
 }
+
+/** When its handler runs, in milliseconds since 1970 with fractions. */
+export const startedAt = () => performance.timeOrigin + performance.now();

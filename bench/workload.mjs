@@ -27,14 +27,17 @@ export async function workload(defaults, measure) {
   }
 }
 
-/** Opens a runtime over the folder of the workload. Without `isPaused`, queues are as they were stored. */
-export const openRuntime = ({ folder, events }, isPaused) =>
+/** Opens a runtime over the folder of the workload. */
+export const openRuntime = ({ folder, events }, options) =>
   Omniq.open({
     tasks: new URL("./tasks.mjs", import.meta.url),
     storage: join(folder, "store"),
     events,
-    queues: { default: { paused: isPaused } },
+    ...options,
   });
+
+/** Options with which nothing runs, or with which it does, whatever was stored. */
+export const paused = (isPaused) => ({ queues: { default: { paused: isPaused } } });
 
 /** Workers load their modules with the first task that they get: has that done before the clock starts. */
 export const warmUp = (omniq) => Promise.all(Array.from({ length: 64 }, (_, i) => omniq.run("noop", smallTask(i))));

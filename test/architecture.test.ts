@@ -10,13 +10,12 @@ const floors: Readonly<Record<string, number>> = {
   task: 1,
   actor: 1,
   schedule: 2,
-  storage: 2,
-  executor: 2,
-  telemetry: 2,
-  config: 3,
-  supervisor: 4,
-  bridge: 5,
-  client: 6,
+  storage: 3,
+  executor: 3,
+  config: 4,
+  supervisor: 5,
+  bridge: 6,
+  client: 7,
 };
 
 /** Where a package may be imported. Replacing it means touching that folder only. */

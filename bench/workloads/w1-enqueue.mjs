@@ -1,9 +1,9 @@
 /** W1: small tasks are stored while no worker takes any, in bulk or one by one. */
-import { enqueueInBulk, openRuntime, secondsOf, smallTask, underWay, workload } from "../workload.mjs";
+import { enqueueInBulk, openRuntime, paused, secondsOf, smallTask, underWay, workload } from "../workload.mjs";
 
 await workload({ tasks: 100_000, batch: 1_000, call: "bulk" }, async (settings) => {
   const { call, tasks } = settings;
-  const omniq = await openRuntime(settings, true);
+  const omniq = await openRuntime(settings, paused(true));
   const one = (i) => omniq.enqueue("noop", smallTask(i));
   const ways = {
     bulk: () => enqueueInBulk(omniq, settings, 1),

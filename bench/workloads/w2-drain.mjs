@@ -1,8 +1,8 @@
 /** W2: no-ops are queued; workers start; until the last completion is stored. */
-import { enqueueInBulk, openRuntime, secondsOf, warmUp, workload } from "../workload.mjs";
+import { enqueueInBulk, openRuntime, paused, secondsOf, warmUp, workload } from "../workload.mjs";
 
 await workload({ tasks: 100_000, batch: 1_000 }, async (settings) => {
-  const omniq = await openRuntime(settings, false);
+  const omniq = await openRuntime(settings, paused(false));
   await warmUp(omniq);
   const queue = omniq.queues.get("default");
   await queue.pause();

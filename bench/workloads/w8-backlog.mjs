@@ -4,7 +4,7 @@
  */
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openRuntime, secondsOf, underWay, workload } from "../workload.mjs";
+import { openRuntime, paused, secondsOf, underWay, workload } from "../workload.mjs";
 
 const steps = { store, reopen };
 
@@ -12,7 +12,7 @@ await workload({ tasks: 1_000_000, batch: 1_000, step: "store" }, (settings) => 
 
 async function store(settings) {
   const { folder, tasks, batch } = settings;
-  const omniq = await openRuntime(settings, true);
+  const omniq = await openRuntime(settings, paused(true));
   const empty = memory();
   let first;
   await underWay(8, Math.ceil(tasks / batch), async (call) => {

@@ -81,11 +81,24 @@ export class TaskModuleError extends OmniqError {
   }
 }
 
-/** Two tasks have the same name. `open` failed; nothing runs. */
+/** The module of a custom executor could not be loaded, or gives none. Nothing was changed. */
+export class ExecutorModuleError extends OmniqError {
+  readonly code = "EXECUTOR_MODULE";
+  constructor(name: string, file: string, problem: string, options?: ErrorOptions) {
+    super(`Executor "${name}" of ${file}: ${problem}`, options);
+  }
+}
+
+/** A name is taken. Of tasks: `open` failed, nothing runs. Of schedules: nothing was stored. */
 export class DuplicateNameError extends OmniqError {
   readonly code = "DUPLICATE_NAME";
-  constructor(name: string, first: string, second: string) {
-    super(`Two tasks are called "${name}": one in ${first}, one in ${second}. Rename one of them.`);
+  /** @param first of two files that define a task of this name; left out for the name of a schedule. */
+  constructor(name: string, first?: string, second?: string) {
+    super(
+      first === undefined
+        ? `A schedule is called ${JSON.stringify(name)} already. Choose another name, or change that one with upsert: true.`
+        : `Two tasks are called "${name}": one in ${first}, one in ${second ?? first}. Rename one of them.`,
+    );
   }
 }
 
@@ -182,6 +195,35 @@ export class UnknownTaskIdError extends OmniqError {
   }
 }
 
+/** A schedule was changed since the version that was expected. Nothing was changed now. */
+export class VersionConflictError extends OmniqError {
+  readonly code = "VERSION_CONFLICT";
+  /** The version that it has. */
+  readonly version: number;
+  constructor(schedule: string, expected: number, version: number) {
+    super(
+      `Schedule ${schedule} has version ${version}, not ${expected}. Look at what was changed, and update it from there.`,
+    );
+    this.version = version;
+  }
+}
+
+/** No schedule has this id. */
+export class UnknownScheduleError extends OmniqError {
+  readonly code = "UNKNOWN_SCHEDULE";
+  constructor(id: string) {
+    super(`No schedule has the id ${JSON.stringify(id)}: it was never stored, or was deleted. Names are not ids.`);
+  }
+}
+
+/** The schedule has ended for good: it was cancelled, or its `ttl` is over. Nothing was changed. */
+export class ScheduleEndedError extends OmniqError {
+  readonly code = "SCHEDULE_ENDED";
+  constructor(schedule: string, status: string) {
+    super(`Schedule ${schedule} is ${status}. Make a new one${status === "completed" ? ", or update it" : ""}.`);
+  }
+}
+
 // ------------------------------------------------------------------------------------------------- outcomes
 
 /** A task ended without a value. The handler's error, where there was one, is the `cause`. */
@@ -231,6 +273,16 @@ export class WorkerCrashError extends OmniqError {
   readonly code = "WORKER_CRASH";
   constructor(how: string, options?: ErrorOptions) {
     super(`The worker died while it ran this task: ${how}`, options);
+  }
+}
+
+/** The child process that ran an attempt held more memory than the task's `memory` allows, and was ended. */
+export class MemoryLimitError extends OmniqError {
+  readonly code = "MEMORY_LIMIT";
+  constructor(bytes: number, limit: number) {
+    super(
+      `The process of the attempt held ${bytes} bytes, more than its memory of ${limit}, and was ended. Raise "memory", or keep less at a time.`,
+    );
   }
 }
 
@@ -370,6 +422,7 @@ export class StoreForeignError extends OmniqError {
 export class StoreVersionError extends OmniqError {
   readonly code = "STORE_VERSION";
   constructor(path: string, found: number, known: number) {
-    super(`${path} has format ${found}; this version reads up to ${known}. Use a newer version of omniq.`);
+    const advice = found > known ? "Use a newer version of omniq." : "Use the version of omniq that made it.";
+    super(`${path} has format ${found}; this version reads format ${known}. ${advice}`);
   }
 }

@@ -52,6 +52,8 @@ export class Connection {
   onOutcomes: (outcomes: readonly ReceivedOutcome[]) => void = () => undefined;
   /** Told about tasks that are followed. */
   onProgress: (id: TaskId, progress: Payload) => void = () => undefined;
+  /** Told about schedules that could not be fired. */
+  onScheduleError: (scheduleId: string, error: Error) => void = () => undefined;
   /** Told once when the connection has ended, with the reason; after `close`, a ClosedError. */
   onEnd: (reason: Error) => void = () => undefined;
   readonly #worker: Worker;
@@ -178,6 +180,9 @@ export class Connection {
         return;
       }
       case "pong":
+        return;
+      case "scheduleError":
+        this.onScheduleError(message.scheduleId, fromWireError(message.error));
         return;
       case "failed":
         this.#finish(fromWireError(message.error));

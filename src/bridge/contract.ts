@@ -1,19 +1,26 @@
 import type { MessagePort } from "node:worker_threads";
-import type { ResolvedOptions } from "../config/resolve.ts";
+import type { EpochMs } from "../base/clock.ts";
+import type { ExecutorSizes, ResolvedOptions } from "../config/resolve.ts";
 import type { CatalogueEntry } from "../executor/executor.ts";
+import type { ScheduleChanges, ScheduleDraft } from "../schedule/draft.ts";
+import type { ScheduleChange, ScheduleId, StoredSchedule } from "../schedule/schedule.ts";
 import type {
   Counts,
   EventQuery,
   OnConflict,
   QueueRecord,
   QueueSettings,
+  SchedulePage,
+  ScheduleQuery,
+  ScheduleTotals,
   TaskNotes,
   TaskPage,
   TaskQuery,
 } from "../storage/storage.ts";
-import type { DrainReport, LeasedTask, LeaseEnd, StopMode } from "../supervisor/protocol.ts";
+import type { DrainReport, LeasedTask, LeaseEnd, ScheduleKey, StopMode } from "../supervisor/protocol.ts";
+import type { SchedulerCourse } from "../supervisor/scheduler-state.ts";
 import type { PayloadBatch } from "../task/codec.ts";
-import type { TaskEvent } from "../task/event.ts";
+import type { StoredEvent } from "../task/event.ts";
 import type { TaskState } from "../task/state.ts";
 import type { Fence, Payload, StoredTask, TaskError, TaskId, TaskRequest } from "../task/task.ts";
 import type { WireError } from "./wire-error.ts";
@@ -43,16 +50,42 @@ export interface Ready {
 /** How a call ended: errors travel as data. */
 export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: WireError };
 
+/** What the caller may ask about schedules. */
+export interface ScheduleCalls {
+  schedules(query: ScheduleQuery): Promise<SchedulePage>;
+  scheduleHistory(id: ScheduleId, limit: number): Promise<readonly ScheduleChange[]>;
+  putSchedules(drafts: readonly ScheduleDraft[]): Promise<readonly ScheduleKey[]>;
+  updateSchedule(
+    id: ScheduleId,
+    changes: ScheduleChanges,
+    how: { readonly ifVersion?: number; readonly changelog?: string; readonly reactivate?: boolean },
+  ): Promise<StoredSchedule>;
+  /** Whether that changed anything. */
+  moveSchedule(id: ScheduleId, to: "pause" | "resume" | "cancel"): Promise<boolean>;
+  deleteSchedule(id: ScheduleId, cancelQueued: boolean): Promise<boolean>;
+  triggerSchedule(
+    id: ScheduleId,
+    taskId: TaskId,
+    how: { readonly args?: Payload; readonly force: boolean },
+  ): Promise<TaskId | undefined>;
+  emit(event: string, payload: Payload, emission: string): Promise<readonly TaskId[]>;
+  /** Whether that changed anything. */
+  switchScheduler(to: "start" | "pause" | "resume" | "shutdown"): Promise<boolean>;
+  schedulerState(): Promise<SchedulerCourse & { readonly now: EpochMs; readonly totals: ScheduleTotals }>;
+}
+
 /** What the caller may ask of the supervisor. */
-export interface SupervisorCalls {
+export interface SupervisorCalls extends ScheduleCalls {
   ready(): Promise<Ready>;
   get(ids: readonly TaskId[]): Promise<(StoredTask | undefined)[]>;
   list(query: TaskQuery): Promise<TaskPage>;
   result(id: TaskId): Promise<Payload | undefined>;
   notes(id: TaskId): Promise<TaskNotes>;
-  events(query: EventQuery): Promise<readonly TaskEvent[]>;
+  events(query: EventQuery): Promise<readonly StoredEvent[]>;
   counts(): Promise<Counts>;
   parked(): Promise<ReadonlyMap<string, number>>;
+  /** Breakers that are not closed, by task name. */
+  breakers(): Promise<ReadonlyMap<string, "open" | "half-open">>;
   queues(): Promise<readonly QueueRecord[]>;
   configureQueue(queue: string, patch: QueueSettings): Promise<QueueRecord>;
   cancel(ids: readonly TaskId[], reason: string, running: StopMode, graceMs: number): Promise<readonly boolean[]>;
@@ -70,6 +103,10 @@ export interface SupervisorCalls {
   endLease(task: StoredTask, fence: Fence, end: LeaseEnd): Promise<boolean>;
   /** Gives nothing when that takes longer than `waitMs`. */
   drain(waitMs?: number): Promise<DrainReport | undefined>;
+  /** Has other numbers of workers from now on. */
+  resize(sizes: Required<ExecutorSizes>): Promise<void>;
+  /** Loads the task modules anew, in fresh workers. */
+  reload(): Promise<readonly CatalogueEntry[]>;
   sweep(): Promise<{ tasks: number; results: number; events: number }>;
   /** Ends everything; what runs has so long to finish. */
   close(drainMs: number): Promise<void>;
@@ -118,6 +155,8 @@ export type SupervisorMessage =
   | { readonly type: "progress"; readonly id: TaskId; readonly progress: Payload }
   | { readonly type: "pong" }
   | { readonly type: "failed"; readonly error: WireError }
+  /** A schedule could not be fired. */
+  | { readonly type: "scheduleError"; readonly scheduleId: ScheduleId; readonly error: WireError }
   | {
       readonly type: "log";
       readonly level: "debug" | "info" | "warn" | "error";

@@ -1,11 +1,15 @@
 import type { MessagePort, Transferable } from "node:worker_threads";
 import type { ActorRef, Refs } from "../actor/actor.ts";
+import type { EpochMs } from "../base/clock.ts";
 import { InvalidInputError, UnknownTaskError } from "../base/errors.ts";
-import type { Executor } from "../executor/executor.ts";
+import type { ExecutorSizes } from "../config/resolve.ts";
+import type { Catalogue, Executor } from "../executor/executor.ts";
 import type { NewTask, Storage } from "../storage/storage.ts";
+import type { Breakers } from "../supervisor/breakers.ts";
 import type { OutcomeSink, ProgressSink, QueueMessage, SweeperMessage, TaskOutcome } from "../supervisor/protocol.ts";
+import type { SchedulerCourse } from "../supervisor/scheduler-state.ts";
 import { joinPayloads, splitPayloads } from "../task/codec.ts";
-import type { Payload, TaskId } from "../task/task.ts";
+import { handlerKey, nameIn, type Payload, type TaskId } from "../task/task.ts";
 import type {
   Answer,
   CallerMessage,
@@ -15,6 +19,8 @@ import type {
   TaskBatch,
   WireOutcome,
 } from "./contract.ts";
+import type { Registry } from "./registry.ts";
+import { scheduleCalls } from "./schedule-calls.ts";
 import { toWireError } from "./wire-error.ts";
 
 export interface ExposeParts {
@@ -22,6 +28,12 @@ export interface ExposeParts {
   readonly storage: Storage;
   readonly executor: Executor;
   readonly ready: Ready;
+  readonly registry: Registry;
+  readonly breakers: Breakers;
+  readonly course: Readonly<SchedulerCourse>;
+  now(): EpochMs;
+  resize(sizes: Required<ExecutorSizes>): Promise<void>;
+  reload(): Promise<Catalogue>;
   close(drainMs: number): Promise<void>;
 }
 
@@ -35,6 +47,7 @@ export function supervisorCalls(parts: ExposeParts): SupervisorCalls {
   const queue = ref<QueueMessage>("queue");
   const sweeper = ref<SweeperMessage>("sweeper");
   return {
+    ...scheduleCalls(parts),
     ready: async () => ready,
     get: (ids) => storage.get(ids),
     list: (query) => storage.list(query),
@@ -43,6 +56,7 @@ export function supervisorCalls(parts: ExposeParts): SupervisorCalls {
     events: (query) => storage.events(query),
     counts: () => storage.counts(),
     parked: () => storage.parked(),
+    breakers: async () => parts.breakers.statesAt(parts.now()),
     queues: () => storage.queues(),
     configureQueue: (name, patch) =>
       queue.ask((reply) => ({ type: "configureQueue", queue: name, patch, reply }), answerWithinMs),
@@ -58,6 +72,8 @@ export function supervisorCalls(parts: ExposeParts): SupervisorCalls {
       queue.ask((reply) => ({ type: "endLease", task, fence, end, reply }), answerWithinMs),
     drain: (waitMs) =>
       queue.ask((reply) => ({ type: "drain", ...(waitMs === undefined ? {} : { waitMs }), reply }), unlimitedMs),
+    resize: (sizes) => parts.resize(sizes),
+    reload: () => parts.reload(),
     sweep: () => sweeper.ask((reply) => ({ type: "sweep", reply }), unlimitedMs),
     close: (drainMs) => parts.close(drainMs),
   };
@@ -82,17 +98,18 @@ export function answering(calls: SupervisorCalls): Record<string, (...args: unkn
 /** Serves one caller's port of batches. */
 export function servePort(port: MessagePort, parts: ExposeParts): void {
   const queue: ActorRef<QueueMessage> = parts.ref<QueueMessage>("queue");
-  const tasksWithInput = new Set(parts.ready.catalogue.filter(({ hasInput }) => hasInput).map(({ name }) => name));
-  const names = new Set(parts.ready.catalogue.map(({ name }) => name));
+  const { handlers, withInput } = parts.registry;
   const sink: OutcomeSink = { deliver: (outcomes) => sendOutcomes(port, outcomes) };
   const send = (message: SupervisorMessage): void => port.postMessage(message);
   const progressSink: ProgressSink = { progressed: (id, progress) => send({ type: "progress", id, progress }) };
 
   const newTasks = (batch: TaskBatch): NewTask[] | Promise<NewTask[]> => {
-    for (const { name } of batch.requests) if (!names.has(name)) throw new UnknownTaskError(name, undefined);
+    for (const request of batch.requests) {
+      if (!handlers.has(handlerKey(request))) throw new UnknownTaskError(request.name, undefined);
+    }
     const tasks = unpack(batch);
-    const needsCheck = batch.requests.some(({ name }) => tasksWithInput.has(name));
-    return needsCheck ? withCheckedInput(parts.executor, tasks, tasksWithInput) : tasks;
+    const needsCheck = batch.requests.some((request) => withInput.has(handlerKey(request)));
+    return needsCheck ? withCheckedInput(parts.executor, tasks, withInput) : tasks;
   };
 
   const store = async (
@@ -172,16 +189,17 @@ async function withCheckedInput(
   withInput: ReadonlySet<string>,
 ): Promise<NewTask[]> {
   const checked = new Map<NewTask, Payload>();
-  for (const name of withInput) {
-    const mine = tasks.filter(({ request }) => request.name === name);
+  for (const handler of withInput) {
+    const mine = tasks.filter(({ request }) => handlerKey(request) === handler);
     if (mine.length === 0) continue;
     const args = await executor.validate(
-      name,
+      handler,
       mine.map((task) => task.args),
     );
     mine.forEach((task, index) => {
       const accepted = args[index];
-      if (accepted === undefined) throw new InvalidInputError(name, [{ path: "", message: "the check gave nothing" }]);
+      if (accepted === undefined)
+        throw new InvalidInputError(nameIn(handler), [{ path: "", message: "the check gave nothing" }]);
       checked.set(task, accepted);
     });
   }

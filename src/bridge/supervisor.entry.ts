@@ -6,12 +6,11 @@ import { EventLoopTurns } from "../actor/event-loop-turns.ts";
 import { createSystem } from "../actor/system.ts";
 import { systemClock } from "../base/clock.ts";
 import { TransactionGate } from "../base/transaction-gate.ts";
-import { ClosedError } from "../base/errors.ts";
+import { ClosedError, StoreOwnedError } from "../base/errors.ts";
 import { queueLimitsOf } from "../config/limits.ts";
 import type { StorageLocation, StorageLocations } from "../config/locations.ts";
 import type { ResolvedQueue } from "../config/queue-options.ts";
-import { limitsOfTask } from "../config/resolve.ts";
-import type { Catalogue } from "../executor/executor.ts";
+import type { ScheduleDraft } from "../schedule/draft.ts";
 import { combinedStorage } from "../storage/combined.ts";
 import type { LmdbOptions } from "../storage/lmdb/environment.ts";
 import { lmdbEvents } from "../storage/lmdb/events.ts";
@@ -20,11 +19,16 @@ import { lmdbResults } from "../storage/lmdb/results.ts";
 import { memoryEvents, memoryResults } from "../storage/memory-components.ts";
 import { memoryStorage } from "../storage/memory.ts";
 import type { Change, Limits, Opened, Storage } from "../storage/storage.ts";
-import type { DispatcherMessage, QueueMessage } from "../supervisor/protocol.ts";
-import { tree } from "../supervisor/tree.ts";
+import { Breakers } from "../supervisor/breakers.ts";
+import type { DispatcherMessage, QueueMessage, SchedulerMessage } from "../supervisor/protocol.ts";
+import type { SchedulerCourse } from "../supervisor/scheduler-state.ts";
+import { tree, type TreeParts } from "../supervisor/tree.ts";
+import { childTasks } from "./child-tasks.ts";
 import type { CallerMessage, SupervisorData, SupervisorMessage } from "./contract.ts";
 import { answering, servePort, supervisorCalls, type ExposeParts } from "./expose.ts";
-import { openExecutors, type OpenExecutors } from "./open-executors.ts";
+import { OpenExecutors } from "./open-executors.ts";
+import { Registry } from "./registry.ts";
+import { checkedArgs } from "./schedule-calls.ts";
 import { toWireError } from "./wire-error.ts";
 
 const { options, port, hasLogger, gate } = workerData as SupervisorData;
@@ -78,44 +82,86 @@ const closeAll = (parts: readonly { close(): Promise<void> }[]): Promise<unknown
   Promise.allSettled(parts.map((part) => part.close()));
 
 async function open(): Promise<void> {
-  const storage = storageFor(options.storage);
   // The modules come first: their limits hold from the moment the store is open.
-  const executors = await openExecutors(options.executors, {
+  const executors = new OpenExecutors(options.executors, {
     modules: options.tasks,
     maxResultBytes: options.maxPayloadBytes,
     maxLogBytes: options.maxLogBytes,
     log: (message, error, fields) => log.warn({ ...fields, error }, message),
   });
-  const { events, retention, routing, instanceId: owner } = options;
   try {
-    const names = limitsByName(executors.catalogue);
-    const defaultExecutor = executors.byDefault;
-    const limits = { names, defaultExecutor, routing };
-    const opened = await storage.open({ owner, now: systemClock.now(), events, retention, ...limits });
-    await serve(storage, executors, opened);
+    const registry = new Registry(options);
+    await executors.reload((catalogue) => registry.open(catalogue));
+    const { storage, opened } = await openStorage(registry.limits, executors.byDefault);
+    try {
+      await serve(storage, executors, registry, opened);
+    } catch (error) {
+      await closeAll([storage]);
+      throw error;
+    }
   } catch (error) {
-    await closeAll([executors, storage]);
+    await closeAll([executors]);
     throw error;
   }
 }
 
-function limitsByName(catalogue: Catalogue): Map<string, Limits> {
-  const names = new Map<string, Limits>();
-  for (const { name, options: definition } of catalogue) {
-    const limits = limitsOfTask(name, definition);
-    if (limits !== undefined) names.set(name, limits);
+/** Takes the store; where that was asked for, stands by until its owner has let go of it. */
+async function openStorage(
+  names: ReadonlyMap<string, Limits>,
+  defaultExecutor: string,
+): Promise<{ readonly storage: Storage; readonly opened: Opened }> {
+  const { events, retention, routing, instanceId: owner, whenOwned, lockTimeoutMs } = options;
+  for (let isWaiting = false; ; isWaiting = true) {
+    const storage = storageFor(options.storage);
+    const asked = systemClock.now();
+    try {
+      const opened = await storage.open({ owner, now: asked, events, retention, names, defaultExecutor, routing });
+      return { storage, opened };
+    } catch (error) {
+      await closeAll([storage]);
+      if (!(error instanceof StoreOwnedError) || whenOwned !== "wait") throw error;
+      if (!isWaiting) log.info({ owner: error.message }, "standing by until the store is free");
+      await new Promise<void>((resolve) => systemClock.wakeAt(asked + lockTimeoutMs / 2, resolve));
+    }
   }
-  return names;
 }
 
-async function serve(storage: Storage, executors: OpenExecutors, opened: Opened): Promise<void> {
-  const { catalogue } = executors;
+async function serve(storage: Storage, executors: OpenExecutors, registry: Registry, opened: Opened): Promise<void> {
   if (options.queues.size > 0) await storage.commit([...options.queues].map(queueChange));
   const system = createSystem({ clock: systemClock, turns: new EventLoopTurns(), random: Math.random, log });
-  const names = new Set(catalogue.map(({ name }) => name));
+  const { handlers: names } = registry;
   const { epoch, interrupted } = opened;
-  const running = system.start(tree({ storage, epoch, executors, names, retention: options.retention }));
+  const course: SchedulerCourse = { mode: options.scheduler.enabled ? "running" : "stopped", startedAt: undefined };
+  const scheduler: TreeParts["scheduler"] = {
+    settings: options.scheduler,
+    course,
+    versionOf: (name) => registry.versionOf(name),
+    onError(scheduleId, error) {
+      log.warn({ scheduleId, error }, "a schedule could not be fired");
+      send({ type: "scheduleError", scheduleId, error: toWireError(error) });
+    },
+    onRecovered: (report) => log.info(report, "schedules were due when the runtime was opened"),
+  };
+  const breakers = new Breakers(registry.breakers);
+  const newChild = childTasks({ registry, options, executor: executors.threads });
+  const { retention } = options;
+  const running = system.start(tree({ storage, epoch, executors, names, retention, breakers, newChild, scheduler }));
   await running.started;
+  const declare = async (): Promise<void> => {
+    const checked: ScheduleDraft[] = [];
+    for (const draft of registry.declared) {
+      const args = await checkedArgs({ registry, executor: executors.threads }, draft.definition);
+      checked.push({ ...draft, definition: { ...draft.definition, args } });
+    }
+    if (checked.length === 0) return;
+    await running
+      .ref<SchedulerMessage>("scheduler")
+      .ask<void>((reply) => ({ type: "declareSchedules", drafts: checked, reply }), declareWithinMs);
+  };
+  await declare().catch(async (error: unknown) => {
+    await running.drain();
+    throw error;
+  });
 
   const close = async (drainMs: number): Promise<void> => {
     try {
@@ -136,7 +182,22 @@ async function serve(storage: Storage, executors: OpenExecutors, opened: Opened)
     ref: running.ref,
     storage,
     executor: executors.threads,
-    ready: { epoch, catalogue, interrupted },
+    registry,
+    breakers,
+    course,
+    now: () => systemClock.now(),
+    ready: { epoch, catalogue: registry.catalogue, interrupted },
+    async resize(sizes) {
+      await executors.resize(sizes);
+      running.ref<DispatcherMessage>("dispatcher").tell({ type: "executorsChanged" });
+    },
+    async reload() {
+      await executors.reload((catalogue) => registry.replace(catalogue));
+      running.ref<DispatcherMessage>("dispatcher").tell({ type: "executorsChanged" });
+      await running.ref<QueueMessage>("queue").ask((reply) => ({ type: "namesChanged", reply }), unparkWithinMs);
+      await declare();
+      return registry.catalogue;
+    },
     close: (drainMs) => (closing ??= close(drainMs)),
   };
   void running.failed.then(async (cause) => {
@@ -148,6 +209,10 @@ async function serve(storage: Storage, executors: OpenExecutors, opened: Opened)
   if (parentPort === null) throw new ClosedError("The supervisor thread");
   Comlink.expose(answering(supervisorCalls(parts)), nodeEndpoint(parentPort));
 }
+
+const declareWithinMs = 60_000;
+/** A large backlog may come back at once. */
+const unparkWithinMs = 600_000;
 
 /** What the options say of a queue; what they leave open stays as it was stored. */
 const queueChange = ([queue, { paused, ...limits }]: readonly [string, ResolvedQueue]): Change => ({

@@ -10,6 +10,8 @@ export interface Filter {
   readonly name?: string | undefined;
   /** All of them. */
   readonly tags?: readonly string[] | undefined;
+  /** Tasks of this schedule. */
+  readonly scheduleId?: string | undefined;
   /** Finished (or, unfinished, created) before this moment. */
   readonly before?: Date | number | undefined;
   /** Tasks of a page, 1 to 1,000. Default 100. */

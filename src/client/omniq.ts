@@ -1,12 +1,16 @@
 import type { Duration } from "../base/duration.ts";
 import { ClosedError, DuplicateTaskError, InvalidArgumentError, WaitTimeoutError } from "../base/errors.ts";
+import { newId } from "../base/id.ts";
 import { checkName } from "../base/names.ts";
 import { Connection } from "../bridge/connect.ts";
 import { readCall } from "../config/call-options.ts";
 import type { OpenOptions } from "../config/open-options.ts";
-import { resolveOpenOptions, type ResolvedOptions } from "../config/resolve.ts";
+import { resolveOpenOptions, resolveSizes, type ConfigurePatch, type ResolvedOptions } from "../config/resolve.ts";
 import type { CatalogueEntry } from "../executor/executor.ts";
 import type { DrainReport } from "../supervisor/protocol.ts";
+import type { ScheduleOptions, ScheduleTemplate } from "../schedule/schedule-options.ts";
+import type { Trigger } from "../schedule/trigger.ts";
+import { encode } from "../task/codec.ts";
 import type { Args, HandlerOf, Result, TaskDefinition, TaskOptions, TasksOf } from "../task/definition.ts";
 import type { LogLine } from "../task/log-line.ts";
 import { isTerminal, isWaiting } from "../task/state.ts";
@@ -20,6 +24,8 @@ import { Outcomes } from "./outcomes.ts";
 import { ProgressFeed } from "./progress.ts";
 import { Queues } from "./queues.ts";
 import { recordOf, type TaskRecord } from "./record.ts";
+import { Schedules, type ScheduleHandle } from "./schedules.ts";
+import { Scheduler } from "./scheduler.ts";
 import { closeOnSignals } from "./signals.ts";
 import { statsOf, type Stats } from "./stats.ts";
 import { Submission } from "./submission.ts";
@@ -58,14 +64,21 @@ export class Omniq<M = any> {
   readonly #progress: ProgressFeed;
   readonly #handleSource: HandleSource;
   readonly #stopListening: () => void;
+  readonly #maxPayloadBytes: number;
   #closing: Promise<void> | undefined;
+  /** The change of workers that was asked for last. */
+  #changing: Promise<unknown> = Promise.resolve();
 
   /** Named lines of tasks: pause, limit, purge, take by hand. */
   readonly queues: Queues;
   /** Tasks in state `failed`. */
   readonly deadLetters: DeadLetters;
-  /** The log of what happened to tasks. */
+  /** The log of what happened to tasks and schedules. */
   readonly events: Events;
+  /** Stored schedules. */
+  readonly schedules: Schedules;
+  /** All schedules together. */
+  readonly scheduler: Scheduler;
 
   private constructor(connection: Connection, catalogue: readonly CatalogueEntry[], options: ResolvedOptions) {
     this.#connection = connection;
@@ -84,6 +97,17 @@ export class Omniq<M = any> {
     this.queues = new Queues({ calls, maxPayloadBytes: options.maxPayloadBytes, noResult: this.#submission.noResult });
     this.deadLetters = new DeadLetters(calls);
     this.events = new Events(calls);
+    this.schedules = new Schedules({
+      calls,
+      settings: options,
+      defaultsOf: (task) => this.#submission.defaultsOf(task),
+      defaultsFor: (name) => this.#submission.defaultsFor(name),
+      isDeclared: (key) => this.#submission.isDeclared(key),
+      isRegistered: (name, version) => this.#submission.isRegistered(name, version),
+      handle: (id) => new TaskHandle(id, this.#handleSource),
+    });
+    this.scheduler = new Scheduler(connection, options.instanceId);
+    this.#maxPayloadBytes = options.maxPayloadBytes;
     this.#stopListening = options.handleSignals ? closeOnSignals(() => this.close({ drain: "25s" })) : () => undefined;
     connection.onEnd = (reason) => {
       this.#stopListening();
@@ -116,18 +140,25 @@ export class Omniq<M = any> {
 
   /**
    * Stores a task. Resolves when it is on disk; calls of one tick share a commit. With `onConflict: "skip"`, a task
-   * whose dedupe key is taken gives `undefined`.
+   * whose dedupe key is taken gives `undefined`. With a `schedule` other than `at()`, makes a schedule of such tasks.
    *
    * @throws UnknownTaskError, NotATaskError, InvalidArgumentError, UnknownOptionError, InvalidInputError,
    *   NotSerializableError, PayloadTooLargeError, DuplicateTaskError, QueueFullError, StoreFullError: nothing was stored.
    */
-  async enqueue<X extends TaskOf<M>, C extends TaskOptions["onConflict"] = undefined>(
+  enqueue<X extends TaskOf<M>>(
+    task: X,
+    args: Args<HandlerOf<M, X>>,
+    options: RecurringOptions,
+  ): Promise<ScheduleHandle>;
+  enqueue<X extends TaskOf<M>, C extends TaskOptions["onConflict"] = undefined>(
     task: X,
     args: Args<HandlerOf<M, X>>,
     options?: EnqueueOptions<C>,
-  ): Promise<Enqueued<C, TaskHandle<Result<HandlerOf<M, X>>>>> {
+  ): Promise<Enqueued<C, TaskHandle<Result<HandlerOf<M, X>>>>>;
+  async enqueue(task: unknown, args: unknown, options?: object): Promise<unknown> {
+    if (isRecurring(options)) return this.#enqueueAgainAndAgain(task, args, options);
     const { ids, flushed } = await this.#submission.one(task, args, options);
-    return this.#handlesOf(ids, flushed)[0] as never;
+    return this.#handlesOf(ids, flushed)[0];
   }
 
   /** Stores a task per item of `argsList`, all of them or none. As `enqueue`, with a handle per item, in order. */
@@ -168,6 +199,73 @@ export class Omniq<M = any> {
     });
   }
 
+  // -------------------------------------------------------------------------------------------------- schedules
+
+  /**
+   * Stores a schedule, which stores a task whenever its trigger fires: each slot once, over restarts, and however late it is
+   * found. What the tasks are to be is settled now.
+   *
+   * @param trigger what `cron()`, `every()`, `at()`, `daily()`, `weekly()`, `monthly()` or `onEvent()` gives, or a cron
+   *   expression. Left out, that of the template.
+   * @throws InvalidCronError, NoSlotError, DuplicateNameError, UnknownTaskError, NotATaskError, InvalidArgumentError,
+   *   UnknownOptionError, InvalidInputError, NotSerializableError, PayloadTooLargeError, StoreFullError: nothing was stored.
+   *   Arguments of a schedule that waits for an event are not checked by the `input` of its task.
+   */
+  schedule<X extends TaskOf<M>>(
+    task: X,
+    trigger: Trigger | string,
+    options?: ScheduleOptions<Args<HandlerOf<M, X>>>,
+  ): Promise<ScheduleHandle>;
+  schedule<X extends TaskOf<M>>(
+    task: X,
+    options: ScheduleOptions<Args<HandlerOf<M, X>>> & { readonly template: ScheduleTemplate },
+  ): Promise<ScheduleHandle>;
+  async schedule(task: unknown, first: unknown, second?: unknown): Promise<ScheduleHandle> {
+    const isTrigger = typeof first !== "object" || first === null || "type" in first;
+    const [trigger, options] = isTrigger ? [first, second] : [undefined, first];
+    const [stored] = await this.schedules.put([this.schedules.draft(task, trigger, options)]);
+    return stored as ScheduleHandle;
+  }
+
+  /**
+   * Stores many schedules. All are checked first. Up to 5,000 are stored together, all or none; more in transactions of
+   * 1,000, of which a full disk or the end of the process may leave the first.
+   *
+   * @throws as `schedule`, with the place in the list. DuplicateNameError as well for two of one name.
+   */
+  async scheduleMany<X extends TaskOf<M>>(
+    schedules: readonly (ScheduleOptions & {
+      readonly task: X;
+      /** Left out, that of the template. */
+      readonly trigger?: Trigger | string | undefined;
+    })[],
+  ): Promise<readonly ScheduleHandle[]> {
+    if (!Array.isArray(schedules))
+      throw new InvalidArgumentError("schedules", "is not a list of { task, trigger, … }.");
+    const drafts = schedules.map((schedule: unknown, index) => {
+      const path = `schedules[${index}]`;
+      if (typeof schedule !== "object" || schedule === null) {
+        throw new InvalidArgumentError(path, "is not an object. Give { task, trigger, … }.");
+      }
+      const { task, trigger, ...options } = schedule as Readonly<Record<string, unknown>>;
+      return this.schedules.draft(task, trigger, options, path);
+    });
+    return drafts.length === 0 ? [] : this.schedules.put(drafts);
+  }
+
+  /**
+   * Fires all active schedules with `onEvent(event)` that are in their window: gives the tasks that were stored. While the
+   * scheduler is paused or stopped, there are none.
+   *
+   * @param payload for `currentTask().event`, and for the last argument where both are plain objects.
+   * @throws InvalidArgumentError, NotSerializableError, PayloadTooLargeError, StoreFullError.
+   */
+  async emit(event: string, payload?: unknown): Promise<readonly TaskHandle[]> {
+    const encoded = encode(payload, "payload", { maxBytes: this.#maxPayloadBytes });
+    const ids = await this.#connection.calls.emit(checkName("event", event), encoded, newId());
+    return ids.map((id) => new TaskHandle(id, this.#handleSource));
+  }
+
   // -------------------------------------------------------------------------------------------------- known tasks
 
   /** The task; `undefined` when there is none with this id. */
@@ -185,8 +283,8 @@ export class Omniq<M = any> {
   /** How many tasks match, finished ones too. By state and queue alone it costs the same whatever is stored. */
   async count(filter: Omit<Filter, "limit" | "cursor"> = {}): Promise<number> {
     const { limit: _limit, ...query } = queryOf(filter);
-    const { states, queue, name, tags, before } = query;
-    if (name === undefined && tags === undefined && before === undefined) {
+    const { states, queue, name, tags, scheduleId, before } = query;
+    if ([name, tags, scheduleId, before].every((one) => one === undefined)) {
       const counts = await this.#connection.calls.counts();
       let sum = 0;
       for (const [key, byState] of counts.queues) {
@@ -270,7 +368,9 @@ export class Omniq<M = any> {
 
   /** Counters, by state and by queue. They are kept with every change, so this costs the same whatever is stored. */
   async stats(): Promise<Stats> {
-    return statsOf(await this.#connection.calls.counts());
+    const { calls } = this.#connection;
+    const [counts, breakers] = await Promise.all([calls.counts(), calls.breakers()]);
+    return statsOf(counts, breakers);
   }
 
   /**
@@ -285,6 +385,37 @@ export class Omniq<M = any> {
     const report = await this.#connection.calls.drain(timeout);
     if (report === undefined) throw new WaitTimeoutError("The work", timeout ?? 0);
     return report;
+  }
+
+  /**
+   * Changes the numbers of workers; what is left out stays as it is. Resolves when the new workers are there: each kind
+   * whose number changes gets fresh ones, and those before them end with the task that they run. With 0, the executor is
+   * closed: what is stored for it waits until it has workers again. It holds until `close`; nothing is stored of it.
+   *
+   * @throws InvalidArgumentError, UnknownOptionError: nothing has changed.
+   */
+  configure(patch: ConfigurePatch): Promise<void> {
+    return this.#alone(async () => {
+      const executors = resolveSizes(patch, this.#submission.executors);
+      const { threads, processes, promises } = executors;
+      await this.#connection.calls.resize({ threads, processes, promises });
+      this.#submission.update({ executors });
+    });
+  }
+
+  /**
+   * Loads the task modules anew from disk, in fresh workers; those before them end with the task that they run, and with the
+   * code that they have. New names can be enqueued then, and what was parked for want of a handler runs. Modules that other
+   * threads have loaded, such as the caller's own, stay as they are.
+   *
+   * @throws TaskModuleError, DuplicateNameError for modules, ExecutorModuleError for those of custom executors.
+   *   InvalidArgumentError, UnknownOptionError for options of definitions, or when their limits are not as they were at
+   *   open. The old code goes on then.
+   */
+  reload(): Promise<void> {
+    return this.#alone(async () => {
+      this.#submission.update({ catalogue: await this.#connection.calls.reload() });
+    });
   }
 
   /** Forgets now what has outlived its retention; otherwise it happens by itself. How much of each kind. */
@@ -316,6 +447,23 @@ export class Omniq<M = any> {
   }
 
   // -------------------------------------------------------------------------------------------------- inside
+
+  /** After the changes that were asked for before. */
+  #alone(change: () => Promise<void>): Promise<void> {
+    const done = this.#changing.then(change);
+    this.#changing = done.catch(() => undefined);
+    return done;
+  }
+
+  async #enqueueAgainAndAgain(
+    task: unknown,
+    args: unknown,
+    { schedule, ttl, ...options }: { readonly schedule: unknown; readonly ttl?: unknown },
+  ): Promise<ScheduleHandle> {
+    const taskTtl = ttl === undefined ? {} : { taskTtl: ttl };
+    const [stored] = await this.schedules.put([this.schedules.draft(task, schedule, { ...options, ...taskTtl, args })]);
+    return stored as ScheduleHandle;
+  }
 
   #handlesOf(ids: readonly (TaskId | undefined)[], flushed: Promise<void>): (TaskHandle | undefined)[] {
     return ids.map((id) => (id === undefined ? undefined : new TaskHandle(id, this.#handleSource, flushed)));
@@ -388,6 +536,18 @@ export class Omniq<M = any> {
     ).then((started) => started.map(({ outcome }) => outcome));
   }
 }
+
+/** Options of tasks that a schedule is to store again and again; `ttl` is that of each task. */
+type RecurringOptions = Omit<
+  TaskOptions,
+  "id" | "delay" | "runAt" | "schedule" | "dedupeKey" | "onConflict" | "onFull" | "durability"
+> &
+  Pick<ScheduleOptions, "name"> & { readonly schedule: Exclude<Trigger, { readonly type: "at" }> };
+
+const isRecurring = (options: object | undefined): options is { readonly schedule: object } => {
+  const schedule: unknown = options !== undefined && "schedule" in options ? options.schedule : undefined;
+  return typeof schedule === "object" && schedule !== null && "type" in schedule && schedule.type !== "at";
+};
 
 /** The options, with what is done about a conflict kept apart: it decides what is given back. */
 type EnqueueOptions<C> = Omit<TaskOptions, "onConflict"> & { readonly onConflict?: C | undefined };

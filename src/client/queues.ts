@@ -4,6 +4,7 @@ import { readCall } from "../config/call-options.ts";
 import type { SupervisorCalls } from "../bridge/contract.ts";
 import { queueLimitsOf } from "../config/limits.ts";
 import type { Counts, QueueRecord, StateCounts } from "../storage/storage.ts";
+import type { RateLimit } from "../storage/token-bucket.ts";
 import type { LeasedTask } from "../supervisor/protocol.ts";
 import { encode } from "../task/codec.ts";
 import type { ConcurrencyOptions, RateLimitOptions } from "../task/definition.ts";
@@ -139,13 +140,15 @@ function statsOf(
     name,
     paused: isPaused,
     ...(concurrency === undefined ? {} : { concurrency }),
-    ...(rateLimit === undefined ? {} : { rateLimit: { max: rateLimit.max, per: rateLimit.perMs } }),
+    ...(rateLimit === undefined ? {} : { rateLimit: statedRate(rateLimit) }),
     ...(maxSize === undefined ? {} : { maxSize }),
     ...(weight === undefined ? {} : { weight }),
     ...(agingStepMs === undefined ? {} : { agingStep: agingStepMs }),
     states: queues.get(name) ?? {},
   };
 }
+
+const statedRate = ({ perMs, ...rate }: RateLimit): RateLimitOptions => ({ ...rate, per: perMs });
 
 /** A task that was taken by hand. Each method tells whether the lease was still held. */
 export class Lease {

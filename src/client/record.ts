@@ -1,5 +1,6 @@
 import type { EpochMs } from "../base/clock.ts";
-import { decode } from "../task/codec.ts";
+import { decode, splitEvent } from "../task/codec.ts";
+import type { EventContext, ScheduleContext } from "../task/context.ts";
 import type { TaskState } from "../task/state.ts";
 import type { AttemptFailure, Metadata, StoredTask, TaskId } from "../task/task.ts";
 
@@ -7,6 +8,8 @@ import type { AttemptFailure, Metadata, StoredTask, TaskId } from "../task/task.
 export interface TaskRecord {
   readonly id: TaskId;
   readonly name: string;
+  /** Of the handler that is to run it. */
+  readonly version?: string;
   readonly queue: string;
   /** Higher first. */
   readonly priority: number;
@@ -42,6 +45,10 @@ export interface TaskRecord {
   readonly reason?: string;
   /** Attempts that failed, oldest first; at most the newest 20. */
   readonly errors: readonly AttemptFailure[];
+  /** The schedule that stored it. */
+  readonly schedule?: ScheduleContext;
+  /** The event that the schedule has fired on; its payload is decoded when it is first read. */
+  readonly event?: EventContext;
   /** No handler has its name; it waits for one. */
   readonly parked: boolean;
 }
@@ -52,11 +59,35 @@ const date = <K extends string>(key: K, at: EpochMs | undefined): { [P in K]?: D
 const given = <K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } =>
   value === undefined ? {} : ({ [key]: value } as { [P in K]: V });
 
-export function recordOf({ id, request, life, args }: StoredTask): TaskRecord {
+/** The event is read from behind the arguments. */
+function originOf({ request: { schedule }, args }: StoredTask): Pick<TaskRecord, "schedule" | "event"> {
+  if (schedule === undefined) return {};
+  const { id, name, slot, event } = schedule;
+  const origin = { id, name, scheduledFor: new Date(slot) };
+  if (event === undefined) return { schedule: origin };
+  let payload: { readonly decoded: unknown } | undefined;
+  const read = (): { readonly decoded: unknown } => {
+    const { event: bytes } = splitEvent(args);
+    return { decoded: bytes === undefined ? undefined : decode(bytes) };
+  };
+  return {
+    schedule: origin,
+    event: {
+      name: event,
+      get payload() {
+        return (payload ??= read()).decoded;
+      },
+    },
+  };
+}
+
+export function recordOf(task: StoredTask): TaskRecord {
+  const { id, request, life, args } = task;
   let decoded: readonly unknown[] | undefined;
   return {
     id,
     name: request.name,
+    ...given("version", request.version),
     queue: request.queue,
     priority: request.priority,
     state: life.state,
@@ -83,6 +114,7 @@ export function recordOf({ id, request, life, args }: StoredTask): TaskRecord {
     ...given("concurrencyKey", request.concurrencyKey),
     ...given("reason", life.reason),
     errors: life.failed,
+    ...originOf(task),
     parked: life.parked === true,
   };
 }

@@ -9,12 +9,17 @@ export interface Stats {
   readonly parked: number;
   /** Since the store was made. */
   readonly totals: Totals;
+  /** Circuit breakers that are not closed, by task name. */
+  readonly breakers: Readonly<Record<string, "open" | "half-open">>;
 }
 
 const zeros = (): Record<TaskState, number> =>
   Object.fromEntries(taskStates.map((state) => [state, 0])) as Record<TaskState, number>;
 
-export function statsOf({ queues, parked, totals }: Counts): Stats {
+export function statsOf(
+  { queues, parked, totals }: Counts,
+  breakers: ReadonlyMap<string, "open" | "half-open">,
+): Stats {
   const states = zeros();
   const byQueue: Record<string, Record<TaskState, number>> = Object.create(null);
   for (const [queue, counts] of queues) {
@@ -25,5 +30,5 @@ export function statsOf({ queues, parked, totals }: Counts): Stats {
     }
     byQueue[queue] = mine;
   }
-  return { states, queues: byQueue, parked, totals };
+  return { states, queues: byQueue, parked, totals, breakers: Object.fromEntries(breakers) };
 }

@@ -11,9 +11,12 @@ import {
   type TaskDefaults,
 } from "../config/resolve.ts";
 import type { CatalogueEntry } from "../executor/executor.ts";
+import { newestVersions, versioned } from "../executor/versions.ts";
+import { declaredKey } from "../schedule/draft.ts";
+import { readTrigger } from "../schedule/trigger.ts";
 import { encode, encodePooled } from "../task/codec.ts";
 import { definitionOf } from "../task/definition.ts";
-import type { Payload, TaskId, TaskRequest } from "../task/task.ts";
+import { handlerKey, type Payload, type TaskId } from "../task/task.ts";
 
 /** More tasks than this are stored in parts, which appear together. */
 const largestTransaction = 5_000;
@@ -31,24 +34,48 @@ export interface Submitted {
 
 const flushed = Promise.resolve();
 
-/** Tasks with keys meet others when they are stored, so they are not prepared out of sight. */
-const hasKey = ({ dedupeKey, orderingKey, concurrencyKey }: TaskRequest): boolean =>
-  dedupeKey !== undefined || orderingKey !== undefined || concurrencyKey !== undefined;
+const tooManyForOneKey = `has more than ${largestTransaction.toLocaleString("en")} entries for one dedupe key, which one task has at a time. Enqueue them without it, or in several calls.`;
 
 /** Turns calls into tasks on their way to the supervisor. Everything is checked before anything is sent. */
 export class Submission {
   readonly #connection: Connection;
   readonly #limits: { readonly maxBytes: number };
-  readonly #defaults: ReadonlyMap<string, TaskDefaults>;
+  readonly #queues: ResolvedOptions["queues"];
+  #catalogue: readonly CatalogueEntry[] = [];
+  #executors: ResolvedOptions["executors"];
+  #defaults: ReadonlyMap<string, TaskDefaults> = new Map();
+  /** Of all versions, by `handlerKey`. */
+  #versions: ReadonlyMap<string, TaskDefaults> = new Map();
   readonly #durability: "sync" | "relaxed";
 
   constructor(connection: Connection, catalogue: readonly CatalogueEntry[], options: ResolvedOptions) {
     this.#connection = connection;
     this.#limits = { maxBytes: options.maxPayloadBytes };
     this.#durability = options.durability;
-    this.#defaults = new Map(
-      catalogue.map(({ name, options: definition }) => [name, prepareTaskDefaults(name, definition, options)]),
-    );
+    this.#queues = options.queues;
+    this.#executors = options.executors;
+    this.update({ catalogue });
+  }
+
+  /** The executors that may be named. */
+  get executors(): ResolvedOptions["executors"] {
+    return this.#executors;
+  }
+
+  /** From now on, these are the tasks that may be enqueued, and the executors that may be named. */
+  update({
+    catalogue = this.#catalogue,
+    executors = this.#executors,
+  }: {
+    readonly catalogue?: readonly CatalogueEntry[];
+    readonly executors?: ResolvedOptions["executors"];
+  }): void {
+    const defaultsOf = ({ name, options: definition }: CatalogueEntry): TaskDefaults =>
+      prepareTaskDefaults(name, definition, { queues: this.#queues, executors });
+    this.#defaults = new Map(newestVersions(catalogue).map((entry) => [entry.name, defaultsOf(entry)]));
+    this.#versions = new Map(catalogue.map((entry) => [handlerKey(versioned(entry)), defaultsOf(entry)]));
+    this.#catalogue = catalogue;
+    this.#executors = executors;
   }
 
   /** The names that may be enqueued. */
@@ -61,6 +88,29 @@ export class Submission {
     return this.#defaultsOf(task).name;
   }
 
+  /** What applies to tasks before a call says something. @throws NotATaskError, UnknownTaskError. */
+  defaultsOf(task: unknown): TaskDefaults {
+    return this.#defaultsOf(task);
+  }
+
+  /** Likewise for a name that may not be defined any more. */
+  defaultsFor(name: string): TaskDefaults {
+    const parts = { queues: this.#queues, executors: this.#executors };
+    return this.#defaults.get(name) ?? prepareTaskDefaults(name, undefined, parts);
+  }
+
+  /** Whether a handler is defined: of this version, or of any. */
+  isRegistered(name: string, version: string | undefined): boolean {
+    return version === undefined ? this.#defaults.has(name) : this.#versions.has(handlerKey({ name, version }));
+  }
+
+  /** Whether a task module declares the schedule with this key. */
+  isDeclared(key: string): boolean {
+    return newestVersions(this.#catalogue).some(({ name, schedules = [] }) =>
+      schedules.some(({ trigger }) => declaredKey(name, readTrigger(trigger)) === key),
+    );
+  }
+
   /** Stores one task. `watch` is told the id before the task is sent. */
   async one(task: unknown, args: unknown, options: unknown, watch?: (id: TaskId) => void): Promise<Submitted> {
     const { resolved, payload } = this.#prepare(task, args, options);
@@ -69,7 +119,11 @@ export class Submission {
     return this.#send(resolved, [id], [payload], watch !== undefined);
   }
 
-  /** Stores tasks of one name, all or none. */
+  /**
+   * Stores tasks of one name, all or none.
+   *
+   * @throws InvalidArgumentError for more than 5,000 with a dedupe key.
+   */
   async many(
     task: unknown,
     argsList: unknown,
@@ -81,7 +135,10 @@ export class Submission {
     if (resolved.id !== undefined)
       throw new InvalidArgumentError("options.id", "is one id for many tasks. Enqueue them one by one.");
     if (!Array.isArray(argsList)) throw new InvalidArgumentError("argsList", "is not an array of argument lists.");
-    const isStaged = argsList.length > largestTransaction && !hasKey(resolved.request);
+    const isStaged = argsList.length > largestTransaction;
+    // Whether its key is free is seen when a task is stored, so it is not prepared out of sight.
+    if (isStaged && resolved.request.dedupeKey !== undefined)
+      throw new InvalidArgumentError("argsList", tooManyForOneKey);
     if (isStaged) return { ids: await this.#staged(argsList, resolved), flushed };
     const payloads = argsList.map((args: unknown, index) => this.#encode(args, `args[${index}]`));
     const ids = newIds(payloads.length);
@@ -96,12 +153,14 @@ export class Submission {
   }
 
   #defaultsOf(task: unknown): TaskDefaults {
-    const name = typeof task === "string" ? task : definitionOf(task)?.name;
+    const definition = typeof task === "string" ? undefined : definitionOf(task);
+    const name = typeof task === "string" ? task : definition?.name;
     if (name === undefined)
       throw new NotATaskError(
         typeof task === "function" ? `The function "${task.name}"` : `A value of type ${typeof task}`,
       );
-    const defaults = this.#defaults.get(name);
+    const defaults =
+      definition === undefined ? this.#defaults.get(name) : this.#versions.get(handlerKey(versioned(definition)));
     if (defaults === undefined)
       throw new UnknownTaskError(name.slice(0, 200), nearest(name.slice(0, 200), this.#defaults.keys()));
     return defaults;

@@ -1,6 +1,8 @@
 import { InvalidArgumentError } from "../base/errors.ts";
-import { taskEventTypes } from "../task/event.ts";
+import { scheduleEventTypes, taskEventTypes } from "../task/event.ts";
+import { scheduleMoves, type ScheduleStatus } from "../schedule/schedule.ts";
 import { taskStates } from "../task/state.ts";
+import { mostProcesses, mostPromises, mostThreads } from "./open-options.ts";
 import { agingStep, concurrency, priorityPolicy, rateLimit, weight } from "./limits.ts";
 import {
   boolean,
@@ -60,29 +62,63 @@ const key: Reader<(input: never) => string> = (value, path) => {
   throw new InvalidArgumentError(path, `${show(value)} is not a function.`);
 };
 
+const args: Reader<readonly unknown[]> = (value, path) => {
+  if (Array.isArray(value)) return value;
+  throw new InvalidArgumentError(
+    path,
+    `${show(value)} is not an array. Give the arguments as a list: [first, second].`,
+  );
+};
+
 const page = integer(1, 1_000);
 const taskFilter = {
   state: read(words("a state", taskStates)),
   queue: read(name),
   name: read(name),
   tags: read(names),
+  scheduleId: read(name),
   before: read(moment),
+};
+
+/** How many workers there are to be from now on. */
+const sizes: Reader<Given<typeof sizeOptions>> = (value, path) => readGiven(sizeOptions, value, path);
+const sizeOptions = {
+  threads: read(integer(0, mostThreads)),
+  processes: read(integer(0, mostProcesses)),
+  async: read((value, path) => readGiven({ concurrency: read(integer(0, mostPromises)) }, value, path)),
 };
 
 export const callOptions = {
   filter: { ...taskFilter, limit: read(page), cursor: read(name) },
   events: {
     taskId: read(name),
-    type: read(words("an event", taskEventTypes)),
+    scheduleId: read(name),
+    type: read(words("an event", [...taskEventTypes, ...scheduleEventTypes])),
     queue: read(name),
     since: read(moment),
     until: read(moment),
     after: read(integer(0, Number.MAX_SAFE_INTEGER)),
     limit: read(page),
   },
+  schedules: {
+    status: read(words("a status", Object.keys(scheduleMoves) as ScheduleStatus[])),
+    task: read(name),
+    tags: read(names),
+    limit: read(page),
+    cursor: read(name),
+  },
+  updateSchedule: {
+    ifVersion: read(integer(1, Number.MAX_SAFE_INTEGER)),
+    changelog: read(text),
+    reactivate: read(boolean),
+  },
+  deleteSchedule: { cancelQueued: read(boolean) },
+  triggerSchedule: { args: read(args), force: read(boolean) },
+  scheduleHistory: { limit: read(page) },
   wait: { timeout: read(duration(0)), signal: read(signal) },
   cancel: { reason: read(text), running: read(oneOf("no", "signal", "terminate")), grace: read(duration(0)) },
   delete: { force: read(boolean) },
+  configure: { executors: read(sizes) },
   drain: { timeout: read(duration(0)) },
   close: { drain: read(duration(0)) },
   dequeue: { waitMs: read(duration(0)), leaseMs: read(duration(1)), ack: read(oneOf("manual", "auto")) },

@@ -1,6 +1,7 @@
 import type { Limits, QueueSettings } from "../storage/storage.ts";
 import type { RateLimit } from "../storage/token-bucket.ts";
-import type { ConcurrencyOptions, RateLimitOptions } from "../task/definition.ts";
+import type { BreakerSettings } from "../task/breaker.ts";
+import type { BreakerOptions, ConcurrencyOptions, RateLimitOptions } from "../task/definition.ts";
 import { InvalidArgumentError } from "../base/errors.ts";
 import {
   boolean,
@@ -53,7 +54,7 @@ export const rateLimitOptions = {
     description: "Each `concurrencyKey` has its own; tasks without one are not limited.",
     read: boolean,
   },
-} satisfies Table<RateLimitOptions & Pick<RateLimit, "perKey">>;
+} satisfies Table<RateLimitOptions>;
 
 /** A limit, alone or with one per key. */
 export const concurrency: Reader<Readonly<ConcurrencyOptions>> = (value, path) =>
@@ -64,6 +65,34 @@ export const rateLimit: Reader<RateLimit> = (value, path) => {
   if (max === undefined) throw new InvalidArgumentError(`${path}.max`, "is missing. Give how many may start.");
   if (perMs === undefined) throw new InvalidArgumentError(`${path}.per`, 'is missing. Give a length of time: "1s".');
   return perKey ? { max, perMs, perKey } : { max, perMs };
+};
+
+export const breakerOptions = {
+  threshold: {
+    type: "number",
+    defaultText: "5",
+    description: "Failed attempts in a row that open it, 1 to 1,000.",
+    read: integer(1, 1_000),
+  },
+  cooldown: {
+    type: "Duration",
+    unit: "ms",
+    defaultText: '`"60s"`',
+    description: "How long it stays open; at most 30 days.",
+    read: per,
+  },
+  probes: {
+    type: "number",
+    defaultText: "3",
+    description:
+      "How many may run at a time after that, and how many have to succeed in a row to close it, 1 to 1,000.",
+    read: integer(1, 1_000),
+  },
+} satisfies Table<BreakerOptions>;
+
+export const breaker: Reader<BreakerSettings> = (value, path) => {
+  const { threshold = 5, cooldown = 60_000, probes = 3 } = readGiven(breakerOptions, value, path);
+  return { threshold, cooldownMs: cooldown, probes };
 };
 
 /** Its priorities stay as they are, or rise by one with every step that a task waits. */

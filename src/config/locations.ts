@@ -18,7 +18,8 @@ export const readTasks: Reader<readonly string[]> = (value, path) => {
   return [...new Set(Array.from(value, (module, index) => readModule(module, `${path}[${index}]`)))];
 };
 
-function readModule(value: unknown, path: string): string {
+/** A module, as a `file:` URL. */
+export function readModule(value: unknown, path: string): string {
   if (value instanceof URL) return checkFileUrl(value, path);
   if (typeof value !== "string" || value.trim() === "" || value.includes("\0")) {
     throw new InvalidArgumentError(path, `${show(value)} is not a module. Give its path, or a file: URL.`);

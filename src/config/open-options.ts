@@ -3,8 +3,9 @@ import type { Duration } from "../base/duration.ts";
 import { InvalidArgumentError } from "../base/errors.ts";
 import type { ExecutorName } from "../task/definition.ts";
 import type { EventLevel } from "../task/event.ts";
-import { readStorage, readTasks } from "./locations.ts";
+import { readModule, readStorage, readTasks } from "./locations.ts";
 import { queueOptions, readQueue, type QueueOptions, type ResolvedQueue } from "./queue-options.ts";
+import { schedulerOptions, type SchedulerOptions } from "./scheduler-options.ts";
 import { asObject, boolean, duration, group, integer, name, oneOf, show, type Reader, type Table } from "./read.ts";
 
 /** What `Omniq.open` takes. Lengths of time are milliseconds, or text such as `"30s"`. */
@@ -31,8 +32,15 @@ export interface OpenOptions {
   readonly logger?: Logger | undefined;
   /** The name of this runtime, shown to whoever finds its store owned. Default: host name and process id. */
   readonly instanceId?: string | undefined;
-  /** What to do when another runtime has the store. Default `"fail"`. */
-  readonly whenOwned?: "fail" | undefined;
+  /**
+   * What to do when another runtime has the store: reject with StoreOwnedError (`"fail"`, the default), or stand by until
+   * that one has closed it or died (`"wait"`): `open` resolves then.
+   */
+  readonly whenOwned?: "fail" | "wait" | undefined;
+  /** The longest that the end of the owner goes unnoticed while this one stands by. Default 1 s. */
+  readonly lockTimeout?: Duration | undefined;
+  /** How schedules fire. */
+  readonly scheduler?: SchedulerOptions | undefined;
   /** Whether the store is checked before it is opened. Default `"auto"`: when it was not closed cleanly. */
   readonly preflight?: "auto" | "always" | "off" | undefined;
   /** Close on SIGTERM and SIGINT. Default `false`. */
@@ -64,6 +72,11 @@ export interface ExecutorOptions {
   readonly processes?: number | undefined;
   /** Many tasks at a time on the event loop of one thread. Default: none. */
   readonly async?: AsyncOptions | undefined;
+  /**
+   * Executors of your own, by name: modules whose default export makes one, see `ExecutorFactory`. They are loaded in the
+   * runtime's own thread.
+   */
+  readonly custom?: Readonly<Record<string, URL | string>> | undefined;
   /** Environment variables that child processes see beside the usual ones (`PATH`, `HOME`, `LANG`, `TZ` …). */
   readonly environment?: readonly string[] | undefined;
 }
@@ -95,12 +108,33 @@ const variables: Reader<readonly string[]> = (value, path) => {
   return value.map((variable: unknown, index) => name(variable, `${path}[${index}]`));
 };
 
+/** The executors that are always known, open or not. */
+export const builtInExecutors: readonly string[] = ["thread", "process", "async"];
+
+const customExecutors: Reader<ReadonlyMap<string, string>> = (value, path) =>
+  new Map(
+    Object.entries(asObject(value, path))
+      .filter(([, module]) => module !== undefined)
+      .map(([key, module]) => {
+        if (!builtInExecutors.includes(key))
+          return [name(key, `${path}: a name`), readModule(module, `${path}.${key}`)] as const;
+        throw new InvalidArgumentError(
+          `${path}.${key}`,
+          "is the name of an executor that is always there. Choose another.",
+        );
+      }),
+  );
+
+export const mostThreads = 256;
+export const mostProcesses = 256;
+export const mostPromises = 10_000;
+
 export const asyncOptions = {
   concurrency: {
     type: "number",
     default: 100,
     description: "How many of its tasks run at the same time, 1 to 10,000.",
-    read: integer(1, 10_000),
+    read: integer(1, mostPromises),
   },
 } satisfies Table<AsyncOptions>;
 
@@ -110,13 +144,13 @@ export const executorOptions = {
     default: availableParallelism(),
     defaultText: "`os.availableParallelism()`",
     description: "How many worker threads run handlers, 0 to 256. With 0, tasks are only taken by hand (`dequeue`).",
-    read: integer(0, 256),
+    read: integer(0, mostThreads),
   },
   processes: {
     type: "number",
     default: 0,
     description: "How many child processes run handlers, 0 to 256; one task at a time in each.",
-    read: integer(0, 256),
+    read: integer(0, mostProcesses),
   },
   async: {
     type: "{ concurrency? }",
@@ -124,6 +158,13 @@ export const executorOptions = {
     description: "Many tasks at a time as promises on the event loop of one thread.",
     read: group(asyncOptions),
     fields: asyncOptions,
+  },
+  custom: {
+    type: "{ [name]: URL | string }",
+    default: {},
+    description:
+      "Executors of your own: modules whose default export is an `ExecutorFactory`, by the name that `executor` gives them.",
+    read: customExecutors,
   },
   environment: {
     type: "string[]",
@@ -184,10 +225,10 @@ export const openOptions = {
     fields: executorOptions,
   },
   executor: {
-    type: '"thread" | "process" | "async"',
+    type: '"thread" | "process" | "async" | string',
     default: "thread",
-    description: "Where tasks run that do not say. It must be open.",
-    read: oneOf("thread", "process", "async"),
+    description: "Where tasks run that do not say: it must be open. A custom executor goes by its name.",
+    read: name,
   },
   queues: {
     type: "{ [name]: QueueOptions }",
@@ -237,10 +278,26 @@ export const openOptions = {
     read: name,
   },
   whenOwned: {
-    type: '"fail"',
+    type: '"fail" | "wait"',
     default: "fail",
-    description: "What to do when another runtime has the store open: reject with StoreOwnedError.",
-    read: oneOf("fail"),
+    description:
+      "What to do when another runtime has the store open: reject with StoreOwnedError, or stand by until it has closed it or died.",
+    read: oneOf("fail", "wait"),
+  },
+  lockTimeout: {
+    type: "Duration",
+    unit: "ms",
+    default: "1s",
+    description: "The longest that the end of the owner goes unnoticed while this runtime stands by. At least 100.",
+    read: duration(100),
+  },
+  scheduler: {
+    type: "SchedulerOptions",
+    default: {},
+    defaultText: "see below",
+    description: "How schedules fire.",
+    read: group(schedulerOptions),
+    fields: schedulerOptions,
   },
   preflight: {
     type: '"auto" | "always" | "off"',

@@ -1,3 +1,4 @@
+import { toBytes, type Bytes } from "../base/bytes.ts";
 import { toMs, type Duration } from "../base/duration.ts";
 import { InvalidArgumentError, UnknownOptionError } from "../base/errors.ts";
 import { checkName, nearest } from "../base/names.ts";
@@ -104,6 +105,22 @@ export const duration =
   };
 
 const durationAdvice = 'Give milliseconds from 0 to 100 years, or text such as "30s", "5m", "2h".';
+
+/** An amount of memory of at least `from` bytes. */
+export const bytes =
+  (from: number): Reader<number> =>
+  (value, path) => {
+    let amount: number;
+    try {
+      amount = toBytes(value as Bytes);
+    } catch (cause) {
+      const advice = 'Give a number of bytes, or text such as "512mb", "2gb".';
+      throw new InvalidArgumentError(path, `${show(value)} is not an amount of memory. ${advice}`, { cause });
+    }
+    if (amount < from)
+      throw new InvalidArgumentError(path, `${show(value)} is too little: ${from} bytes is the least.`);
+    return amount;
+  };
 
 export const oneOf =
   <const T extends string>(...words: readonly T[]): Reader<T> =>

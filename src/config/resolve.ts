@@ -2,16 +2,19 @@ import type { EpochMs } from "../base/clock.ts";
 import { InvalidArgumentError } from "../base/errors.ts";
 import type { Routing } from "../storage/routing.ts";
 import type { Limits, Retention } from "../storage/storage.ts";
+import type { BreakerSettings } from "../task/breaker.ts";
 import type { EventLevel } from "../task/event.ts";
 import type { ExecutorName } from "../task/definition.ts";
 import { defaultBackoff } from "../task/retry.ts";
 import type { TaskRequest } from "../task/task.ts";
+import { readCall } from "./call-options.ts";
 import { limitsOf } from "./limits.ts";
 import type { StorageLocations } from "./locations.ts";
 import { openOptions, type executorOptions, type Logger } from "./open-options.ts";
 import type { ResolvedQueue } from "./queue-options.ts";
-import { readComplete, readGiven, type Complete } from "./read.ts";
+import { readComplete, readGiven, show, type Complete } from "./read.ts";
 import { readChoices, type TaskChoices } from "./task-choices.ts";
+import { resolveScheduler, type ResolvedScheduler } from "./scheduler-options.ts";
 import { definitionOptions, taskOptions } from "./task-options.ts";
 
 /** Where handlers run. Threads are always open: they load the modules. */
@@ -21,8 +24,13 @@ export interface ResolvedExecutors {
   /** How many promises at a time; 0 for none. */
   readonly promises: number;
   readonly environment: readonly string[];
+  /** `file:` URLs by name. */
+  readonly custom: ReadonlyMap<string, string>;
   readonly byDefault: ExecutorName;
 }
+
+/** How many there are to be of each kind; what is left out stays as it is. */
+export type ExecutorSizes = Partial<Pick<ResolvedExecutors, "threads" | "processes" | "promises">>;
 
 /** The options of `open`, checked, with defaults filled in. Plain data but for the logger. */
 export interface ResolvedOptions {
@@ -37,6 +45,9 @@ export interface ResolvedOptions {
   readonly events: EventLevel;
   readonly logger?: Logger;
   readonly instanceId: string;
+  readonly whenOwned: "fail" | "wait";
+  readonly lockTimeoutMs: number;
+  readonly scheduler: ResolvedScheduler;
   readonly preflight: "auto" | "always" | "off";
   readonly handleSignals: boolean;
   readonly maxPayloadBytes: number;
@@ -50,15 +61,11 @@ export interface ResolvedOptions {
  * @throws InvalidArgumentError, UnknownOptionError, naming the place.
  */
 export function resolveOpenOptions(options: unknown): ResolvedOptions {
-  const {
-    tasks,
-    executors,
-    executor,
-    whenOwned: _whenOwned,
-    retention,
-    routing,
-    ...same
-  } = readComplete(openOptions, options, "options");
+  const { tasks, executors, executor, lockTimeout, scheduler, retention, routing, ...same } = readComplete(
+    openOptions,
+    options,
+    "options",
+  );
   if (tasks === undefined) {
     throw new InvalidArgumentError("options.tasks", "is missing. Give the modules that export your tasks, or [].");
   }
@@ -66,33 +73,78 @@ export function resolveOpenOptions(options: unknown): ResolvedOptions {
     ...same,
     tasks,
     executors: resolveExecutors(executors, executor),
+    lockTimeoutMs: lockTimeout,
+    scheduler: resolveScheduler(scheduler),
     routing: routing === "strict" ? { type: routing, queues: [...same.queues.keys()] } : { type: routing },
     retention: { completedMs: retention.completed, failedMs: retention.failed, eventsMs: retention.events },
   };
 }
 
 function resolveExecutors(
-  { threads, processes, async: promises, environment }: Complete<typeof executorOptions>,
+  { threads, processes, async: promises, environment, custom }: Complete<typeof executorOptions>,
   byDefault: ExecutorName,
 ): ResolvedExecutors {
-  const resolved = { threads, processes, promises: promises?.concurrency ?? 0, environment, byDefault };
+  const resolved = { threads, processes, promises: promises?.concurrency ?? 0, environment, custom, byDefault };
   checkOpen(resolved, byDefault, "options.executor");
   return resolved;
 }
 
 /** @throws InvalidArgumentError for an executor that is not open. */
-function checkOpen({ processes, promises }: ResolvedExecutors, executor: ExecutorName, path: string): void {
-  if (executor === "thread" || (executor === "process" ? processes : promises) > 0) return;
-  const example = executor === "process" ? "{ processes: 2 }" : "{ async: { concurrency: 100 } }";
+function checkOpen(executors: ResolvedExecutors, executor: ExecutorName, path: string): void {
+  if (isOpen(executors, executor)) return;
+  const example = examples.get(executor) ?? "{ custom: { [name]: module } }";
   throw new InvalidArgumentError(
     path,
-    `is "${executor}", which is not open. Give open() the option executors: ${example}.`,
+    `is ${show(executor)}, which is not open. Give open() the option executors: ${example}.`,
   );
+}
+
+const isOpen = ({ processes, promises, custom }: ResolvedExecutors, executor: ExecutorName): boolean =>
+  executor === "thread" ||
+  (executor === "process" && processes > 0) ||
+  (executor === "async" && promises > 0) ||
+  custom.has(executor);
+
+const examples = new Map<string, string>([
+  ["process", "{ processes: 2 }"],
+  ["async", "{ async: { concurrency: 100 } }"],
+]);
+
+/** What `configure` changes. */
+export interface ConfigurePatch {
+  /** How many workers there are to be; see the options of `open`. 0 closes an executor. */
+  readonly executors?:
+    | {
+        readonly threads?: number | undefined;
+        readonly processes?: number | undefined;
+        readonly async?: { readonly concurrency?: number | undefined } | undefined;
+      }
+    | undefined;
+}
+
+/**
+ * The executors as a call of `configure` leaves them.
+ *
+ * @throws InvalidArgumentError, UnknownOptionError, naming the place.
+ */
+export function resolveSizes(patch: unknown, before: ResolvedExecutors): ResolvedExecutors {
+  const { executors = {} } = readCall("configure", patch, "patch");
+  const { threads = before.threads, processes = before.processes, async: promises } = executors;
+  const after = { ...before, threads, processes, promises: promises?.concurrency ?? before.promises };
+  if (!isOpen(after, after.byDefault)) {
+    const path = after.byDefault === "async" ? "async.concurrency" : "processes";
+    throw new InvalidArgumentError(
+      `patch.executors.${path}`,
+      `0 would close ${show(after.byDefault)}, where tasks run that do not say. Give 1 or more.`,
+    );
+  }
+  return after;
 }
 
 /** What applies to tasks of one name before a call says something: checked once, so that calls need not. */
 export interface TaskDefaults {
   readonly name: string;
+  readonly version: string | undefined;
   readonly definition: TaskChoices;
   readonly queues: QueueDefaultsByName;
   readonly executors: ResolvedExecutors;
@@ -115,6 +167,14 @@ export function limitsOfTask(name: string, definition: unknown): Limits | undefi
   return limits.length === 0 ? undefined : Object.fromEntries(limits);
 }
 
+/**
+ * The breaker that the task `name` was defined with; `undefined` when it has none.
+ *
+ * @throws InvalidArgumentError, UnknownOptionError.
+ */
+export const breakerOfTask = (name: string, definition: unknown): BreakerSettings | undefined =>
+  readGiven(definitionOptions, definition ?? {}, `options of task "${name}"`).breaker;
+
 /** A new task: everything but its arguments and, unless the caller chose one, its id. */
 export interface ResolvedTaskOptions extends Pick<TaskChoices, "id" | "onConflict" | "onFull" | "durability"> {
   readonly request: TaskRequest;
@@ -131,8 +191,17 @@ export function prepareTaskDefaults(
   definition: unknown,
   { queues, executors }: Pick<ResolvedOptions, "queues" | "executors">,
 ): TaskDefaults {
-  const own = definition === undefined ? {} : readChoices(definitionOptions, definition, `options of task "${name}"`);
-  return { name, definition: own, queues, executors, base: overQueue(own, own.queue ?? builtIn.queue, queues) };
+  const path = `options of task "${name}"`;
+  const own = definition === undefined ? {} : readChoices(definitionOptions, definition, path);
+  const version = definition === undefined ? undefined : readGiven(definitionOptions, definition, path).version;
+  return {
+    name,
+    version,
+    definition: own,
+    queues,
+    executors,
+    base: overQueue(own, own.queue ?? builtIn.queue, queues),
+  };
 }
 
 /**
@@ -148,11 +217,13 @@ export function resolveTaskOptions(
   path = "options",
 ): ResolvedTaskOptions {
   const call = options === undefined ? noChoices : readChoices(taskOptions, options, path);
-  const { name, definition, queues } = defaults;
+  const { definition, queues } = defaults;
   const base = call.queue === undefined ? defaults.base : overQueue(definition, call.queue, queues);
   const executor = call.executor ?? base.executor;
   if (executor !== undefined) checkOpen(defaults.executors, executor, `${path}.executor`);
-  const resolved: Mutable<ResolvedTaskOptions> = { request: requestOf(name, call, base, now) };
+  const resolved: Mutable<ResolvedTaskOptions> = { request: requestOf(defaults, call, base, now) };
+  if (resolved.request.memoryBytes !== undefined)
+    checkMemory(executor ?? defaults.executors.byDefault, `${path}.memory`);
   const onConflict = call.onConflict ?? base.onConflict;
   const onFull = call.onFull ?? base.onFull;
   const durability = call.durability ?? base.durability;
@@ -161,6 +232,12 @@ export function resolveTaskOptions(
   if (onFull !== undefined) resolved.onFull = onFull;
   if (durability !== undefined) resolved.durability = durability;
   return resolved;
+}
+
+/** The memory of threads cannot be told apart: a limit that is not kept is none. */
+function checkMemory(executor: ExecutorName, path: string): void {
+  if (executor === "process") return;
+  throw new InvalidArgumentError(path, `does not go with executor ${show(executor)}. Give executor: "process", too.`);
 }
 
 const noChoices: TaskChoices = Object.freeze({});
@@ -184,7 +261,7 @@ const overQueue = (definition: TaskChoices, queue: string, queues: QueueDefaults
 });
 
 // Every task passes here: literals and assignments are many times faster than spreading layers.
-function requestOf(name: string, call: TaskChoices, base: BaseChoices, now: EpochMs): TaskRequest {
+function requestOf({ name, version }: TaskDefaults, call: TaskChoices, base: BaseChoices, now: EpochMs): TaskRequest {
   const request: Mutable<TaskRequest> = {
     name,
     queue: call.queue ?? base.queue,
@@ -195,6 +272,7 @@ function requestOf(name: string, call: TaskChoices, base: BaseChoices, now: Epoc
     tags: call.tags ?? base.tags,
     metadata: call.metadata ?? base.metadata,
   };
+  if (version !== undefined) request.version = version;
   // Only a call can name a moment, so it stands over any delay.
   const runAt = call.runAt ?? now + (call.delay ?? base.delay ?? 0);
   if (runAt > now) request.runAt = runAt;
@@ -206,11 +284,13 @@ function addLimits(request: Mutable<TaskRequest>, call: TaskChoices, base: TaskC
   const ttl = call.ttl ?? base.ttl;
   const timeout = call.timeout ?? base.timeout;
   const stallTimeout = call.stallTimeout ?? base.stallTimeout;
+  const memory = call.memory ?? base.memory;
   const maxInterruptions = call.maxInterruptions ?? base.maxInterruptions;
   const resultTtl = call.resultTtl ?? base.resultTtl;
   if (ttl !== undefined) request.expiresAt = request.createdAt + ttl;
   if (timeout !== undefined) request.timeoutMs = timeout;
   if (stallTimeout !== undefined) request.stallTimeoutMs = stallTimeout;
+  if (memory !== undefined) request.memoryBytes = memory;
   if (maxInterruptions !== undefined) request.maxInterruptions = maxInterruptions;
   if (resultTtl !== undefined) request.resultTtlMs = resultTtl;
   if (call.dedupeKey !== undefined) request.dedupeKey = call.dedupeKey;

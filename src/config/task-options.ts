@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from "../base/errors.ts";
 import type { BackoffOptions, CommonOptions, DefineOptions, TaskOptions } from "../task/definition.ts";
 import { defaultBackoff, type Backoff } from "../task/retry.ts";
-import { concurrency, rateLimit } from "./limits.ts";
+import { breaker, concurrency, rateLimit } from "./limits.ts";
 import { metadata } from "./metadata.ts";
-import { asObject, duration, integer, moment, name, number, oneOf, readGiven, show } from "./read.ts";
+import { asObject, bytes, duration, integer, moment, name, number, oneOf, readGiven, show } from "./read.ts";
 import type { Reader, Table } from "./read.ts";
 
 /** Names for common priorities. */
@@ -139,10 +139,18 @@ export const queueDefaultOptions = {
       "The longest that one attempt may be silent: without `heartbeat`, `progress` or `log`. It is stopped as one that takes too long. At least 200.",
     read: duration(200),
   },
+  memory: {
+    type: "Bytes",
+    unit: "bytes",
+    defaultText: "no limit",
+    description:
+      'The most memory that the child process of an attempt may hold, what Node itself takes (some 50 MB) included; text such as `"512mb"` is in units of 1,024. At least 64 MB. Goes with executor `process` alone.',
+    read: bytes(64 * 2 ** 20),
+  },
   maxRetries: {
     type: "number",
     default: 0,
-    description: "How often an attempt that fails or times out is repeated, 0 to 1000.",
+    description: "How often an attempt that fails, times out or takes too much memory is repeated, 0 to 1000.",
     read: integer(0, 1_000),
   },
   retryDelay: {
@@ -185,10 +193,11 @@ export const queueDefaultOptions = {
     read: metadata,
   },
   executor: {
-    type: '"thread" | "process" | "async"',
+    type: '"thread" | "process" | "async" | string',
     defaultText: "the runtime's `executor`",
-    description: "Where the handler runs: in a worker thread, a child process, or on an event loop with many others.",
-    read: oneOf("thread", "process", "async"),
+    description:
+      "Where the handler runs: in a worker thread, a child process, on an event loop with many others, or in a custom executor of that name.",
+    read: name,
   },
   onConflict: {
     type: '"error" | "skip" | "return" | "replace"',
@@ -210,7 +219,7 @@ export const queueDefaultOptions = {
   },
   concurrencyKey: {
     type: "string",
-    description: "What `concurrency.perKey` of the queue and of the task counts by.",
+    description: "What `concurrency.perKey` and `rateLimit.perKey` of the queue and of the task count by.",
     read: name,
   },
 } satisfies Table<QueueDefaults>;
@@ -237,7 +246,8 @@ export const definitionOptions = {
   },
   version: {
     type: "string",
-    description: "Shown with the task.",
+    description:
+      "Of the handler. Tasks run with the version they were stored for, which may be defined beside newer ones; new tasks are for the highest.",
     read: name,
   },
   concurrency: {
@@ -252,6 +262,12 @@ export const definitionOptions = {
     description:
       "How many tasks of this name, over all queues, may start: `max` at once, and as many more in every `per`.",
     read: rateLimit,
+  },
+  breaker: {
+    type: "{ threshold?, cooldown?, probes? }",
+    defaultText: "none",
+    description: "A circuit breaker: while it is open, tasks of this name stay in their queues.",
+    read: breaker,
   },
   input: {
     type: "StandardSchemaV1",
@@ -282,7 +298,8 @@ export const taskOptions = {
   },
   dedupeKey: {
     type: "string",
-    description: "At most one unfinished task of a queue has this key; see `onConflict`.",
+    description:
+      "At most one unfinished task of a queue has this key; see `onConflict`. Not for bulk calls of more than 5,000.",
     read: name,
   },
   durability: {

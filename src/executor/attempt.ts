@@ -1,16 +1,30 @@
 import type { EpochMs } from "../base/clock.ts";
 import { toMs, type Duration } from "../base/duration.ts";
-import { CancelledError, InvalidArgumentError, UnknownTaskError, UnreadablePayloadError } from "../base/errors.ts";
+import {
+  CancelledError,
+  InvalidArgumentError,
+  NotATaskError,
+  UnknownTaskError,
+  UnreadablePayloadError,
+} from "../base/errors.ts";
 import { checkName } from "../base/names.ts";
-import { decode, encode, encodePooled } from "../task/codec.ts";
-import { currentTask, runInContext, type TaskContext } from "../task/context.ts";
+import { decode, encode, encodePooled, splitEvent } from "../task/codec.ts";
+import {
+  currentTask,
+  runInContext,
+  type EventContext,
+  type ScheduleContext,
+  type TaskContext,
+} from "../task/context.ts";
+import { definitionOf } from "../task/definition.ts";
 import { callThrough, isThenable, type Middleware } from "../task/middleware.ts";
 import { toTaskError } from "../task/task-error.ts";
 import type { Metadata, Payload, TaskError, TaskId } from "../task/task.ts";
-import type { AttemptNote, CheckpointValue } from "./executor.ts";
+import type { AttemptNote, CheckpointValue, ChildCall } from "./executor.ts";
 import type { AttemptEnd, TaskHeader } from "./frames.ts";
 import type { LoadedTask } from "./loader.ts";
 import { Notebook } from "./notebook.ts";
+import { versioned } from "./versions.ts";
 
 /** What an attempt needs of the worker that it runs in. */
 export interface AttemptHost {
@@ -26,6 +40,7 @@ export interface AttemptHost {
   /** As those of a RunObserver; without them, checkpoints last as long as their attempt. */
   recall?(id: TaskId, key: string): Promise<Payload | undefined>;
   keep?(checkpoint: CheckpointValue): Promise<boolean>;
+  enqueue?(call: ChildCall): Promise<TaskId | undefined>;
   /**
    * Calls `stop` of the attempt if that was asked for. Called from inside of handlers, in loops that keep the worker
    * from receiving anything: cheap while nothing was asked for.
@@ -38,6 +53,8 @@ export class Attempt {
   readonly header: TaskHeader;
   readonly startedAt: EpochMs;
   args: readonly unknown[] = [];
+  /** What was emitted with the event that it was stored for. */
+  eventPayload: unknown;
   readonly #task: LoadedTask | undefined;
   readonly #host: AttemptHost;
   readonly #context: TaskContext;
@@ -64,7 +81,9 @@ export class Attempt {
     let returned: unknown;
     try {
       if (handler === undefined) throw new UnknownTaskError(this.header.request.name, undefined);
-      this.args = readArgs(payload);
+      const { args, event } = splitEvent(payload);
+      this.args = readArgs(args);
+      if (event !== undefined) this.#takeEvent(event);
     } catch (error) {
       return finalFault(error);
     }
@@ -79,6 +98,15 @@ export class Attempt {
     }
     if (returned instanceof Promise) return this.#settled(returned);
     return this.#openCheckpoints > 0 ? finalFault(unawaited()) : this.#valueOf(returned);
+  }
+
+  /** A last argument that is an object gets the fields of a payload that is one. */
+  #takeEvent(event: Payload): void {
+    this.eventPayload = decode(event);
+    const last = this.args.at(-1);
+    if (isRecord(last) && isRecord(this.eventPayload)) {
+      this.args = [...this.args.slice(0, -1), { ...last, ...this.eventPayload }];
+    }
   }
 
   /** It has ended: sends what it has still to say. */
@@ -120,6 +148,22 @@ export class Attempt {
     } finally {
       this.#openCheckpoints -= 1;
     }
+  }
+
+  /** Stores a task, while this attempt is the current one. */
+  async enqueue(task: unknown, args: unknown, options: unknown): Promise<TaskId | undefined> {
+    const definition = typeof task === "string" ? { name: task, options: {} } : definitionOf(task);
+    if (definition === undefined) throw new NotATaskError(`A value of type ${typeof task}`);
+    if (!Array.isArray(args)) throw new InvalidArgumentError("args", "is not an array. Give the arguments as a list.");
+    if (this.#isOver) throw over();
+    const { id, attempt } = this.header;
+    return this.#host.enqueue?.({
+      id,
+      attempt,
+      ...versioned(definition),
+      args: encode(args, "args", { maxBytes: this.#host.maxResultBytes }),
+      options,
+    });
   }
 
   /** Tells the handler to stop, by its signal. */
@@ -245,6 +289,14 @@ class Context implements TaskContext {
   get metadata(): Metadata {
     return this.#attempt.header.request.metadata;
   }
+  get schedule(): ScheduleContext | undefined {
+    const { schedule } = this.#attempt.header.request;
+    return schedule && { id: schedule.id, name: schedule.name, scheduledFor: new Date(schedule.slot) };
+  }
+  get event(): EventContext | undefined {
+    const name = this.#attempt.header.request.schedule?.event;
+    return name === undefined ? undefined : { name, payload: this.#attempt.eventPayload };
+  }
   get resources(): Readonly<Record<string, unknown>> {
     return this.#attempt.resources;
   }
@@ -279,6 +331,12 @@ class Context implements TaskContext {
   get checkpoint(): TaskContext["checkpoint"] {
     return (key, make) => this.#attempt.checkpoint(key, make) as Promise<Awaited<ReturnType<typeof make>>>;
   }
+  get enqueue(): TaskContext["enqueue"] {
+    return async (...[task, args, options]: [unknown, unknown, unknown?]) => {
+      const id = await this.#attempt.enqueue(task, args, options);
+      return id === undefined ? undefined : { id };
+    };
+  }
 }
 
 const defaultLogBytes = 65_536;
@@ -290,6 +348,12 @@ const unawaited = (): InvalidArgumentError =>
     "checkpoint()",
     "gives a promise, and this handler has ended before it was settled. Make the handler async, and await it.",
   );
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
 
 function readArgs(payload: Payload): readonly unknown[] {
   const args = decode(payload);

@@ -6,7 +6,7 @@ import type { AttemptNote, AttemptReport, Run, RunObserver } from "./executor.ts
 import { readReports } from "./frames.ts";
 import type { Blame, RunningTask } from "./slots.ts";
 import type { Death, Work, Worker } from "./worker.ts";
-import type { CheckpointAnswer, FromWorker } from "./worker-protocol.ts";
+import type { AttemptAnswer, AttemptQuestion } from "./worker-protocol.ts";
 
 /** How far a batch is at its worker, and the hand that the supervisor has in it. */
 export interface BatchSlot {
@@ -143,10 +143,19 @@ export class Batch implements Run, Work {
     this.#observer.noted?.(note);
   }
 
-  async answer(message: Extract<FromWorker, { type: "recall" | "keep" }>): Promise<CheckpointAnswer> {
-    if (message.type === "keep") return { isKept: (await this.#observer.keep?.(message.checkpoint)) ?? false };
-    const value = await this.#observer.recall?.(message.id, message.key);
-    return value === undefined ? {} : { value };
+  async answer(asked: AttemptQuestion): Promise<AttemptAnswer> {
+    switch (asked.type) {
+      case "keep":
+        return { isKept: (await this.#observer.keep?.(asked.checkpoint)) ?? false };
+      case "recall": {
+        const value = await this.#observer.recall?.(asked.id, asked.key);
+        return value === undefined ? {} : { value };
+      }
+      case "enqueue": {
+        const taskId = await this.#observer.enqueue?.(asked.call);
+        return taskId === undefined ? {} : { taskId };
+      }
+    }
   }
 
   /** Its worker never got it, or is done with it: what was not started comes back, and the slot is free. */
@@ -168,7 +177,7 @@ export class Batch implements Run, Work {
       if (index >= taken) return { end: { type: "unstarted" } };
       const times = index === running ? this.#times() : undefined;
       if (this.#stops.has(index)) return { end: { type: "stopped" }, ...times };
-      return { end: isGuilty && index === running ? crash(death) : interruption(death), ...times };
+      return { end: isGuilty && index === running ? (death.end ?? crash(death)) : interruption(death), ...times };
     });
   }
 

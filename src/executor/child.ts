@@ -2,10 +2,12 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
+import { Batch } from "./batch.ts";
 import { childFiles, type ToWatchdog } from "./child-protocol.ts";
 import { FrameReader, frameOf, messageIn } from "./line.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import type { SlotFile } from "./slot-file.ts";
-import { Worker, type WorkerObserver } from "./worker.ts";
+import { Worker, type Work, type WorkerObserver } from "./worker.ts";
 import type { FromWorker, ToWorker, WorkerSettings } from "./worker-protocol.ts";
 
 export interface ChildOptions extends WorkerSettings {
@@ -19,6 +21,8 @@ const entry = fileURLToPath(new URL("./child.entry.js", import.meta.url));
 /** While a child has something to do. */
 const pingEveryMs = 1_000;
 const mostUnanswered = 3;
+/** While a task has a limit of memory. */
+const lookEveryMs = 50;
 /** From the start of the process until it can be given work. */
 const longestStartMs = 30_000;
 /** From the exit of a child to the end of what it wrote, which only a process that it left behind can keep open. */
@@ -30,7 +34,10 @@ export class Child extends Worker {
   readonly #process: ChildProcess;
   readonly #line: Socket;
   readonly #reports: Socket;
+  readonly #memory = new MemoryWatch();
   #pings: NodeJS.Timeout | undefined;
+  #looks: NodeJS.Timeout | undefined;
+  #isLooking = false;
   #unanswered = 0;
 
   /**
@@ -87,9 +94,25 @@ export class Child extends Worker {
     this.#line.write(frameOf(message));
   }
 
+  override take(work: Work): void {
+    super.take(work);
+    if (!(work instanceof Batch)) return;
+    this.#memory.take(work);
+    if (this.#memory.isNeeded) this.#looks ??= setInterval(() => this.#look(), lookEveryMs).unref();
+  }
+
+  override release(work: Work): void {
+    if (work instanceof Batch) this.#memory.release(work);
+    super.release(work);
+  }
+
   protected override receive(message: FromWorker): void {
-    if (message.type === "pong") this.#unanswered = 0;
-    else super.receive(message);
+    if (message.type !== "pong") return super.receive(message);
+    this.#unanswered = 0;
+    this.#isLooking = false;
+    const verdict = this.#memory.judge(message.rss);
+    if (verdict === "full") this.end("its memory was full of what other tasks had left");
+    else if (verdict !== undefined) this.die(verdict);
   }
 
   protected kill(): void {
@@ -99,6 +122,9 @@ export class Child extends Worker {
 
   protected override rest(isResting: boolean): void {
     clearInterval(this.#pings);
+    clearInterval(this.#looks);
+    this.#looks = undefined;
+    this.#isLooking = false;
     this.#unanswered = 0;
     if (isResting) {
       for (const handle of [this.#process, this.#line, this.#reports]) handle.unref();
@@ -110,6 +136,13 @@ export class Child extends Worker {
 
   #order(order: ToWatchdog): void {
     this.#line.write(frameOf(order, "watchdog"));
+  }
+
+  /** One question at a time: a child that is slow to answer is not asked more often. */
+  #look(): void {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    this.#order({ type: "ping" });
   }
 
   /** A child answers even while a handler blocks it: one that does not is stopped, or stuck in the system. */

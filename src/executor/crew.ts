@@ -9,10 +9,6 @@ import type { Worker } from "./worker.ts";
 import { batchMessage, WorkerExecutor } from "./worker-executor.ts";
 import type { ValidateAnswer } from "./worker-protocol.ts";
 
-// Between attempts to start a worker: doubled each time.
-const firstPauseMs = 100;
-const longestPauseMs = 10_000;
-
 /** How often arguments are checked when workers die meanwhile: most likely that was a task's doing. */
 const mostChecks = 3;
 
@@ -22,7 +18,6 @@ export abstract class Crew extends WorkerExecutor {
   readonly #starts = new Set<Promise<Worker>>();
   /** How many workers are being started, or will be after a pause. */
   #expected = 0;
-  #failures = 0;
   /** What no worker has. Checks before batches, since every worker has room for them. */
   readonly #waiting: (Batch | Check)[] = [];
   #onLastGone = (): void => {};
@@ -41,6 +36,7 @@ export abstract class Crew extends WorkerExecutor {
 
   gone(worker: Worker): void {
     if (!this.#workers.delete(worker)) return;
+    this.died(worker);
     this.fill();
     if (this.#workers.size === 0) this.#onLastGone();
   }
@@ -99,24 +95,26 @@ export abstract class Crew extends WorkerExecutor {
     });
   }
 
-  /** Starts workers where some are missing. One that cannot be started is tried again, after longer and longer pauses. */
+  /** Starts workers where some are missing, after a pause when those before them were never ready. */
   protected fill(): void {
     for (let left = this.isOpen ? this.vacancies() : 0; left > 0; left--) void this.#replace();
   }
 
   async #replace(): Promise<void> {
+    const { ms } = this.pause;
+    if (ms > 0) {
+      this.#expected++;
+      await new Promise<void>((resolve) => systemClock.wakeAt(systemClock.now() + ms, resolve));
+      this.#expected--;
+      if (!this.isOpen || this.vacancies() <= 0) return;
+    }
     try {
       await this.#start();
-      this.#failures = 0;
     } catch (error) {
       if (!this.isOpen) return;
       this.options.log("A worker could not be started; it is tried again.", toTaskError(error), {});
-      const pauseMs = Math.min(firstPauseMs * 2 ** this.#failures++, longestPauseMs);
-      this.#expected++;
-      systemClock.wakeAt(systemClock.now() + pauseMs, () => {
-        this.#expected--;
-        this.fill();
-      });
+      this.pause.failed();
+      this.fill();
     }
   }
 

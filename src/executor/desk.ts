@@ -1,12 +1,12 @@
 import { fromTaskError } from "../task/task-error.ts";
 import type { Payload } from "../task/task.ts";
-import type { AttemptNote, CheckpointValue } from "./executor.ts";
-import type { CheckpointAnswer, FromWorker } from "./worker-protocol.ts";
+import type { AttemptNote, CheckpointValue, ChildCall } from "./executor.ts";
+import type { AttemptAnswer, FromWorker } from "./worker-protocol.ts";
 
 /** Where attempts of a worker leave notes for the supervisor, and get answers to what they ask. */
 export class Desk {
   readonly #tell: (message: FromWorker) => void;
-  readonly #questions = new Map<number, (answer: CheckpointAnswer) => void>();
+  readonly #questions = new Map<number, (answer: AttemptAnswer) => void>();
   #lastQuestion = 0;
 
   constructor(tell: (message: FromWorker) => void) {
@@ -29,12 +29,18 @@ export class Desk {
     return isKept === true;
   }
 
-  receive({ question, error, ...answer }: CheckpointAnswer & { readonly question: number }): void {
+  /** Stores a task. Resolves when it is on disk. */
+  async enqueue(batch: number, call: ChildCall): Promise<string | undefined> {
+    const { taskId } = await this.#ask((question) => ({ type: "enqueue", batch, question, call }));
+    return taskId;
+  }
+
+  receive({ question, error, ...answer }: AttemptAnswer & { readonly question: number }): void {
     this.#questions.get(question)?.({ ...answer, ...(error === undefined ? undefined : { error }) });
     this.#questions.delete(question);
   }
 
-  #ask(message: (question: number) => FromWorker): Promise<CheckpointAnswer> {
+  #ask(message: (question: number) => FromWorker): Promise<AttemptAnswer> {
     const question = (this.#lastQuestion += 1);
     return new Promise((resolve, reject) => {
       this.#questions.set(question, (answer) => {

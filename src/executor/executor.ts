@@ -1,4 +1,5 @@
 import type { EpochMs } from "../base/clock.ts";
+import type { DeclaredSchedule } from "../task/declared.ts";
 import type { LogLine } from "../task/log-line.ts";
 import type { AttemptFault } from "../task/retry.ts";
 import type { Payload, StoredTask, TaskError, TaskId } from "../task/task.ts";
@@ -25,18 +26,18 @@ export interface Executor {
   run(batch: readonly StoredTask[], observer: RunObserver): Run;
 
   /**
-   * Checks and transforms arguments with the `input` schema of the task `name`.
+   * Checks and transforms arguments with the `input` schema of the handler with this `handlerKey`.
    *
    * @returns per item the arguments to store.
    * @throws InvalidInputError for the first that is refused.
    */
-  validate(name: string, args: readonly Payload[]): Promise<Payload[]>;
+  validate(handler: string, args: readonly Payload[]): Promise<Payload[]>;
 
   /** Ends the workers. Batches that still run are reported as interrupted. */
   close(): Promise<void>;
 }
 
-/** What the executor tells about a batch, in the supervisor's thread. */
+/** What the executor tells about a batch, in the supervisor's thread, and not before `run` has returned. */
 export interface RunObserver {
   /** Attempts that ended. Called as often as needed; every task of the batch is reported once. */
   ended(reports: readonly AttemptReport[]): void;
@@ -48,6 +49,24 @@ export interface RunObserver {
   recall?(id: TaskId, key: string): Promise<Payload | undefined>;
   /** A running attempt wants a value kept. Resolves when it is on disk; with `false` when the attempt is over. */
   keep?(checkpoint: CheckpointValue): Promise<boolean>;
+  /**
+   * A running attempt wants a task stored. Resolves when it is on disk, with its id; that of another where that has its
+   * dedupe key, or nothing, as the call says. Rejects with CancelledError when the attempt is over.
+   */
+  enqueue?(call: ChildCall): Promise<TaskId | undefined>;
+}
+
+/** A task that a running attempt wants stored. */
+export interface ChildCall {
+  /** The task that asks, and which attempt of it. */
+  readonly id: TaskId;
+  readonly attempt: number;
+  readonly name: string;
+  /** The highest one when left out. */
+  readonly version?: string;
+  readonly args: Payload;
+  /** As they were given; not checked. */
+  readonly options: unknown;
 }
 
 /** What an attempt says while it runs; also without anything said, a sign of life. */
@@ -114,4 +133,6 @@ export interface CatalogueEntry {
   readonly options: Readonly<Record<string, unknown>>;
   /** It has an `input` schema: arguments go through `validate`. */
   readonly hasInput: boolean;
+  /** Declared beside it, as given to defineSchedule: checked by `config/`. */
+  readonly schedules?: readonly DeclaredSchedule[];
 }

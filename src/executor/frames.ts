@@ -9,7 +9,10 @@ export interface TaskHeader {
   readonly request: HeaderRequest;
 }
 
-export type HeaderRequest = Pick<TaskRequest, "name" | "queue" | "tags" | "metadata" | "timeoutMs">;
+export type HeaderRequest = Pick<
+  TaskRequest,
+  "name" | "version" | "queue" | "tags" | "metadata" | "timeoutMs" | "schedule"
+>;
 
 /** How an attempt ended, as a worker reports it. */
 export type AttemptEnd =
@@ -25,13 +28,18 @@ export function packHeaders(tasks: readonly StoredTask[]): string {
     if (shared === undefined) requests.set(request, (shared = requests.size));
     return [shared, id, life.attempt];
   });
-  const shared = Array.from(requests.keys(), ({ name, queue, tags, metadata, timeoutMs }): HeaderRequest => ({
-    name,
-    queue,
-    tags,
-    metadata,
-    ...(timeoutMs === undefined ? undefined : { timeoutMs }),
-  }));
+  const shared = Array.from(requests.keys(), (request): HeaderRequest => {
+    const { name, version, queue, tags, metadata, timeoutMs, schedule } = request;
+    return {
+      name,
+      ...(version === undefined ? undefined : { version }),
+      queue,
+      tags,
+      metadata,
+      ...(timeoutMs === undefined ? undefined : { timeoutMs }),
+      ...(schedule === undefined ? undefined : { schedule }),
+    };
+  });
   return stringify([shared, rows]);
 }
 

@@ -1,14 +1,15 @@
 import { fileURLToPath } from "node:url";
 import { DuplicateNameError, TaskModuleError } from "../base/errors.ts";
 import { tasksIn } from "../task/definition.ts";
-import type { TaskError } from "../task/task.ts";
+import { handlerKey, type TaskError } from "../task/task.ts";
 import { fromTaskError, toTaskError } from "../task/task-error.ts";
 import type { Catalogue, CatalogueEntry } from "./executor.ts";
+import { versioned } from "./versions.ts";
 
 /** A task of a module, as it is run. */
 export type LoadedTask = ReturnType<typeof tasksIn>[number] & { readonly file: string };
 
-/** Tasks by name. A map, so that names such as `__proto__` are names and nothing else. */
+/** Tasks by `handlerKey`. A map, so that names such as `__proto__` are names and nothing else. */
 export type TaskTable = ReadonlyMap<string, LoadedTask>;
 
 /** Why modules cannot be used: plain data, to be sent to where it becomes an error. */
@@ -34,13 +35,14 @@ export async function loadTasks(modules: readonly string[], onFile: (file: strin
       const found = tasksIn(await importModule(url));
       if (found.length === 0) return { problem: { type: "module", file, problem: noTasks } };
       for (const task of found) {
-        const first = tasks.get(task.name);
+        const key = handlerKey(versioned(task));
+        const first = tasks.get(key);
         // One function that several modules export is one task.
         if (first?.handler === task.handler) continue;
         if (first !== undefined) {
           return { problem: { type: "duplicate", name: task.name, first: first.file, second: file } };
         }
-        tasks.set(task.name, { ...task, file });
+        tasks.set(key, { ...task, file });
         catalogue.push(entryOf({ ...task, file }));
       }
     } catch (error) {
@@ -62,13 +64,15 @@ export function loadError(problem: LoadProblem): TaskModuleError | DuplicateName
 const noTasks = "exports no tasks. Export functions, or what defineTask() returns.";
 
 /** What can be sent to another thread; functions and the schema stay here. */
-function entryOf({ name, file, options }: LoadedTask): CatalogueEntry {
+function entryOf({ name, file, options, schedules = [] }: LoadedTask): CatalogueEntry {
   const given = Object.entries(options).filter(([key, value]) => key !== "input" && typeof value !== "function");
   const plain = structuredClone(Object.fromEntries(given));
-  return { name, file, options: plain, hasInput: options.input !== undefined };
+  const entry = { name, file, options: plain, hasInput: options.input !== undefined };
+  return schedules.length === 0 ? entry : { ...entry, schedules: structuredClone(schedules) };
 }
 
-async function importModule(url: string): Promise<Record<string, unknown>> {
+/** What a module exports; TypeScript is translated where Node cannot. */
+export async function importModule(url: string): Promise<Record<string, unknown>> {
   if (!/\.[cm]?tsx?$/.test(url)) return import(url);
   if ("typescript" in process.features && process.features.typescript !== false) {
     try {

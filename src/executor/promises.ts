@@ -1,12 +1,13 @@
 import { MessageChannel, Worker as NodeWorker, type MessagePort, type ResourceLimits } from "node:worker_threads";
 import { systemClock } from "../base/clock.ts";
-import type { Batch, BatchSlot } from "./batch.ts";
+import type { StoredTask, TaskId } from "../task/task.ts";
+import { Batch, type BatchSlot } from "./batch.ts";
 import { Crew } from "./crew.ts";
-import type { Executor } from "./executor.ts";
+import type { AttemptReport, Executor, Run, RunObserver } from "./executor.ts";
 import { SharedSlot } from "./shared-slot.ts";
-import { slotBytes } from "./slots.ts";
+import { Slot, slotBytes } from "./slots.ts";
 import { Thread } from "./thread.ts";
-import type { Worker } from "./worker.ts";
+import type { Work, Worker } from "./worker.ts";
 import type { WorkerExecutorOptions } from "./worker-executor.ts";
 import type { WorkerSettings } from "./worker-protocol.ts";
 
@@ -15,6 +16,8 @@ export interface AsyncOptions extends WorkerExecutorOptions {
   readonly concurrency: number;
   /** Of the heap of the thread; Node's own when left out. */
   readonly resourceLimits?: ResourceLimits;
+  /** How many batches it takes; twice its concurrency when left out. */
+  readonly slots?: number;
 }
 
 /** What the thread is given. */
@@ -34,25 +37,52 @@ export const asyncExecutor = (options: AsyncOptions): Executor => new AsyncExecu
 const answerMs = 1_000;
 /** The one that takes tasks, and those that only finish what they have. */
 const mostThreads = 4;
+/** So many times fewer run at the same time where one of them may be what ends threads. */
+const quarantineFactor = 8;
+/** Some never come back: they were cancelled, or deleted. */
+const mostSuspects = 100_000;
 
 class AsyncExecutor extends Crew {
+  readonly #options: AsyncOptions;
   readonly #concurrency: number;
   readonly #resourceLimits: ResourceLimits | undefined;
   readonly #memory: SharedArrayBuffer;
   /** Threads with abandoned promises. They take tasks until another can. */
   readonly #littered = new Set<Worker>();
+  /** Tasks that waited on a thread when it died, and nothing told whose doing it was. */
+  readonly #suspects = new Set<TaskId>();
+  /** Where suspects run: fewer at a time, until one runs alone, and its death is its own doing. */
+  #quarantine: AsyncExecutor | undefined;
 
   constructor(options: AsyncOptions) {
     // As many wait as run.
-    super(options.concurrency * 2, options);
+    super(options.slots ?? options.concurrency * 2, options);
+    this.#options = options;
     this.#concurrency = options.concurrency;
     this.#resourceLimits = options.resourceLimits;
     this.#memory = new SharedArrayBuffer(slotBytes(this.slots));
   }
 
+  override run(tasks: readonly StoredTask[], observer: RunObserver): Run {
+    if (!tasks.some(({ id }) => this.#suspects.has(id))) return super.run(tasks, observer);
+    this.assertOpen();
+    return this.#openQuarantine().run(tasks, {
+      ...observer,
+      ended: (reports) => {
+        for (const { id, end } of reports) if (isInnocent(end)) this.#suspects.delete(id);
+        observer.ended(reports);
+      },
+    });
+  }
+
+  override async close(): Promise<void> {
+    await Promise.all([super.close(), this.#quarantine?.close()]);
+  }
+
   override giveUp(batch: Batch, index: number, how: string): void {
     const { worker } = batch;
     if (worker === undefined) return;
+    this.excuse(worker);
     batch.isHaunted = true;
     worker.tell({ type: "abandon", batch: batch.number, index });
     systemClock.wakeAt(systemClock.now() + answerMs, () => {
@@ -67,8 +97,38 @@ class AsyncExecutor extends Crew {
     super.gone(worker);
   }
 
-  retiring(): void {
+  retiring(worker: Worker): void {
+    // Another takes over before it is gone.
+    this.died(worker);
     this.fill();
+  }
+
+  /** A thread has died with these. Where nothing tells whose doing it was, nobody is to blame yet. */
+  diedWith(batches: Iterable<Batch>): void {
+    const running = [...batches].filter((batch) => batch.running !== undefined);
+    const suspects = running.filter(({ slot }) => slot.blamed === "unknown");
+    const isExplained = running.some(({ slot }) => slot.blamed === "guilty" || slot.running?.isWaiting === false);
+    if (isExplained || suspects.length < 2) return;
+    for (const { tasks, running: index = -1, slot } of suspects) {
+      const { id } = tasks[index] as StoredTask;
+      this.#suspects.add(id);
+      const [oldest] = this.#suspects;
+      if (this.#suspects.size > mostSuspects && oldest !== undefined) this.#suspects.delete(oldest);
+      new Slot(this.#memory, slot.number).blame(false);
+    }
+  }
+
+  #openQuarantine(): AsyncExecutor {
+    if (this.#quarantine !== undefined) return this.#quarantine;
+    const concurrency = Math.ceil(this.#concurrency / quarantineFactor);
+    const quarantine = new AsyncExecutor({ ...this.#options, concurrency, slots: this.slots });
+    this.#quarantine = quarantine;
+    quarantine.start().catch(() => {
+      // What it was given comes back, and takes its chances with the others.
+      this.#suspects.clear();
+      this.#quarantine = undefined;
+    });
+    return quarantine;
   }
 
   protected async create(): Promise<Worker> {
@@ -81,7 +141,7 @@ class AsyncExecutor extends Crew {
       execArgv: execArgv(),
       ...(this.#resourceLimits === undefined ? undefined : { resourceLimits: this.#resourceLimits }),
     });
-    const thread = new Loop("async", worker, port1, this);
+    const thread = new Loop(worker, port1, this);
     await thread.ready();
     worker.unref();
     return thread;
@@ -109,8 +169,41 @@ class AsyncExecutor extends Crew {
   }
 }
 
+/** Whether an attempt has ended by itself, or when it was told to. */
+const isInnocent = (end: AttemptReport["end"]): boolean =>
+  end.type === "value" || end.type === "stopped" || (end.type === "fault" && end.fault.reason === "error");
+
 /** A thread that keeps the process alive while it has something to do. */
 class Loop extends Thread {
+  readonly #batches = new Set<Batch>();
+  readonly #onDeath: (batches: Iterable<Batch>) => void;
+  #isEnded = false;
+
+  constructor(worker: NodeWorker, port: MessagePort, owner: AsyncExecutor) {
+    super("async", worker, port, owner);
+    this.#onDeath = (batches) => owner.diedWith(batches);
+  }
+
+  override take(work: Work): void {
+    if (work instanceof Batch) this.#batches.add(work);
+    super.take(work);
+  }
+
+  override release(work: Work): void {
+    if (work instanceof Batch) this.#batches.delete(work);
+    super.release(work);
+  }
+
+  override end(how: string): void {
+    this.#isEnded = true;
+    super.end(how);
+  }
+
+  protected override exited(how: string): void {
+    if (!this.#isEnded) this.#onDeath(this.#batches);
+    super.exited(how);
+  }
+
   protected override rest(isResting: boolean): void {
     if (isResting) this.worker.unref();
     else this.worker.ref();

@@ -3,7 +3,7 @@ import { splitPayloads } from "../task/codec.ts";
 import { toTaskError } from "../task/task-error.ts";
 import { layersInUse } from "../task/middleware.ts";
 import { definedResources } from "../task/resources.ts";
-import type { Payload, TaskError, TaskId } from "../task/task.ts";
+import { handlerKey, type Payload, type TaskError, type TaskId } from "../task/task.ts";
 import { Attempt, currentAttempt, type AttemptHost } from "./attempt.ts";
 import { ReportWriter, unpackHeaders, type AttemptEnd, type TaskHeader } from "./frames.ts";
 import { Desk } from "./desk.ts";
@@ -11,7 +11,7 @@ import { Equipment } from "./equipment.ts";
 import type { Outbox } from "./outbox.ts";
 import { checkInput } from "./input.ts";
 import { loadError, loadTasks, type Loaded, type TaskTable } from "./loader.ts";
-import type { AttemptNote, CheckpointValue } from "./executor.ts";
+import type { AttemptNote, CheckpointValue, ChildCall } from "./executor.ts";
 import type { Slot } from "./slots.ts";
 import type {
   BatchMessage,
@@ -158,7 +158,10 @@ export class Runner {
     const { host } = this;
     return (this.#loading ??= loadTasks(this.#modules, (file) => host.tell({ type: "loading", file })).then(
       (result) => {
-        if (!("problem" in result) && definedResources().length === 0) this.#prepared = equipped(result);
+        if (!("problem" in result) && definedResources().length === 0) {
+          this.#prepared = equipped(result);
+          host.tell({ type: "setUp", wantsTeardown: false });
+        }
         host.tell(
           "problem" in result ? { type: "notLoaded", ...result } : { type: "loaded", catalogue: result.catalogue },
         );
@@ -181,7 +184,7 @@ export class Runner {
       if ("problem" in loaded) throw loadError(loaded.problem);
       const prepared = equipped(loaded);
       await prepared.equipment.setUp();
-      if (prepared.equipment.needsTeardown) this.host.tell({ type: "setUp" });
+      this.host.tell({ type: "setUp", wantsTeardown: prepared.equipment.needsTeardown });
       return (this.#prepared = prepared);
     } catch (thrown) {
       const error = toTaskError(thrown);
@@ -204,7 +207,7 @@ export class Runner {
     // Another worker may do better.
     if ("error" in found) return { type: "fault", fault: retryable, error: found.error } satisfies AttemptEnd;
     batch.equipment = found.equipment;
-    batch.attempt = new Attempt(header, found.tasks.get(header.request.name), startedAt, batch);
+    batch.attempt = new Attempt(header, found.tasks.get(handlerKey(header.request)), startedAt, batch);
     return batch.attempt.run(args);
   }
 
@@ -302,6 +305,10 @@ class ActiveBatch implements AttemptHost {
 
   keep(checkpoint: CheckpointValue): Promise<boolean> {
     return this.#runner.desk.keep(this.#number, checkpoint);
+  }
+
+  enqueue(call: ChildCall): Promise<TaskId | undefined> {
+    return this.#runner.desk.enqueue(this.#number, call);
   }
 
   poll(): void {

@@ -7,6 +7,8 @@ export interface ThreadData extends WorkerSettings {
   readonly memory: SharedArrayBuffer;
   /** One `Outbox` for each. */
   readonly outboxes: SharedArrayBuffer;
+  /** How long a thread is to wait before it can be given anything. */
+  readonly pauseMs: Int32Array<SharedArrayBuffer>;
   /** Proves that a greeting is our own and not a message of some handler. */
   readonly token: string;
 }

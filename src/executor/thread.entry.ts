@@ -1,4 +1,5 @@
 /** Runs in a thread of the pool. Started by threads.ts, imported by nobody. */
+import { setTimeout } from "node:timers/promises";
 import { MessageChannel, parentPort, receiveMessageOnPort, threadId, workerData } from "node:worker_threads";
 import { Outbox } from "./outbox.ts";
 import { Runner } from "./runner.ts";
@@ -6,9 +7,12 @@ import { Slot } from "./slots.ts";
 import type { Greeting, ThreadData } from "./thread-protocol.ts";
 import type { BatchMessage, ToWorker, ValidateAnswer, ValidateMessage } from "./worker-protocol.ts";
 
-const { memory, outboxes, token, ...settings } = { ...(workerData as ThreadData) };
+const { memory, outboxes, pauseMs, token, ...settings } = { ...(workerData as ThreadData) };
 // Handlers can read workerData too; what is in it is for us alone.
 for (const key of Object.keys(workerData as object)) Reflect.deleteProperty(workerData as object, key);
+
+const ms = Atomics.load(pauseMs, 0);
+if (ms > 0) await setTimeout(ms);
 
 const { port1: port, port2 } = new MessageChannel();
 parentPort?.postMessage({ token, threadId, port: port2 } satisfies Greeting, [port2]);

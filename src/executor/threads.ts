@@ -36,6 +36,8 @@ class ThreadExecutor extends WorkerExecutor {
   readonly #outboxes: SharedArrayBuffer;
   readonly #token = randomUUID();
   readonly #threads = new Map<number, Thread>();
+  /** How long a thread that takes the place of another is to wait first, in milliseconds. */
+  readonly #pauseMs = new Int32Array(new SharedArrayBuffer(4));
   #pool: Piscina | undefined;
   #onGreeting = (): void => {};
 
@@ -47,8 +49,16 @@ class ThreadExecutor extends WorkerExecutor {
     this.#outboxes = new SharedArrayBuffer(outboxBytes(this.slots));
   }
 
+  override equipped(thread: Worker): void {
+    super.equipped(thread);
+    Atomics.store(this.#pauseMs, 0, 0);
+  }
+
   gone(thread: Worker): void {
     if (thread instanceof Thread) this.#threads.delete(thread.id);
+    this.died(thread);
+    // The pool starts another at once. It looks here when it begins.
+    Atomics.store(this.#pauseMs, 0, this.pause.ms);
   }
 
   protected async open(failed: (error: unknown) => void): Promise<Catalogue> {
@@ -112,6 +122,7 @@ class ThreadExecutor extends WorkerExecutor {
       maxLogBytes,
       memory: this.#memory,
       outboxes: this.#outboxes,
+      pauseMs: this.#pauseMs,
       token: this.#token,
     };
     const pool = new Piscina({

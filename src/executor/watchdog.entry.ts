@@ -12,6 +12,8 @@ import type { FromWorker } from "./worker-protocol.ts";
 
 const { memory, port } = workerData as WatchdogData;
 const line = new Socket({ fd: childFiles.line });
+// As it is now: a handler in the main thread cannot change it here.
+const { rss } = process.memoryUsage;
 const answer = (message: FromWorker): boolean => line.write(frameOf(message));
 
 function obey(order: ToWatchdog): void {
@@ -29,7 +31,7 @@ function obey(order: ToWatchdog): void {
       return slot.askStop(order.index);
     }
     case "ping":
-      return void answer({ type: "pong" });
+      return void answer({ type: "pong", rss: rss() });
   }
 }
 

@@ -1,11 +1,12 @@
 import { ClosedError, InvalidInputError, UnknownTaskError } from "../base/errors.ts";
 import { joinPayloads, splitPayloads } from "../task/codec.ts";
 import { fromTaskError } from "../task/task-error.ts";
-import type { Payload, StoredTask, TaskError, TaskId } from "../task/task.ts";
+import { nameIn, type Payload, type StoredTask, type TaskError, type TaskId } from "../task/task.ts";
 import { Batch, type BatchOwner, type BatchSlot } from "./batch.ts";
 import type { Catalogue, Executor, Run, RunObserver } from "./executor.ts";
 import { Flights } from "./flights.ts";
 import { packHeaders } from "./frames.ts";
+import { ReplacementPause } from "./replacement-pause.ts";
 import type { Worker, WorkerObserver } from "./worker.ts";
 import type { BatchMessage, ValidateAnswer, WorkerSettings } from "./worker-protocol.ts";
 
@@ -27,6 +28,9 @@ export abstract class WorkerExecutor implements Executor, WorkerObserver, BatchO
   readonly slots: number;
   protected readonly options: WorkerExecutorOptions;
   readonly #flights: Flights;
+  /** Workers whose end tells nothing of the next one. */
+  readonly #proven = new WeakSet<Worker>();
+  protected readonly pause = new ReplacementPause();
   #isOpen = false;
   #closing: Promise<void> | undefined;
   #lastNumber = 0;
@@ -82,9 +86,9 @@ export abstract class WorkerExecutor implements Executor, WorkerObserver, BatchO
       case "accepted":
         return splitPayloads(answer.args);
       case "refused":
-        throw new InvalidInputError(name, answer.issues);
+        throw new InvalidInputError(nameIn(name), answer.issues);
       case "unknown":
-        throw new UnknownTaskError(name, undefined);
+        throw new UnknownTaskError(nameIn(name), undefined);
       case "error":
         throw fromTaskError(answer.error);
     }
@@ -95,7 +99,14 @@ export abstract class WorkerExecutor implements Executor, WorkerObserver, BatchO
   }
 
   giveUp(batch: Batch, _index: number, how: string): void {
-    batch.worker?.end(how);
+    if (batch.worker === undefined) return;
+    this.excuse(batch.worker);
+    batch.worker.end(how);
+  }
+
+  equipped(worker: Worker): void {
+    this.#proven.add(worker);
+    this.pause.succeeded();
   }
 
   released(batch: Batch): void {
@@ -105,6 +116,18 @@ export abstract class WorkerExecutor implements Executor, WorkerObserver, BatchO
   threw(worker: Worker, error: TaskError, taskId: TaskId | undefined): void {
     const fields = { workerId: worker.name, ...(taskId === undefined ? undefined : { taskId }) };
     this.options.log("Something was thrown outside of a running task; its worker is replaced.", error, fields);
+  }
+
+  /** The worker will be ended for what a task asked for, be it ready for tasks or not. */
+  protected excuse(worker: Worker): void {
+    this.#proven.add(worker);
+  }
+
+  /** The worker is dead, or will be; if it never was ready for tasks, the one after it has to wait. */
+  protected died(worker: Worker): void {
+    if (this.#proven.has(worker)) return;
+    this.#proven.add(worker);
+    this.pause.failed();
   }
 
   /** A number that no other work of this executor has. */

@@ -3,9 +3,9 @@ import { TaskModuleError } from "../base/errors.ts";
 import type { TaskError, TaskId } from "../task/task.ts";
 import { toTaskError } from "../task/task-error.ts";
 import { Batch } from "./batch.ts";
-import type { Catalogue } from "./executor.ts";
+import type { AttemptReport, Catalogue } from "./executor.ts";
 import { loadError } from "./loader.ts";
-import type { FromWorker, ToWorker, ValidateAnswer } from "./worker-protocol.ts";
+import type { AttemptQuestion, FromWorker, ToWorker, ValidateAnswer } from "./worker-protocol.ts";
 
 /** From the moment at which a worker says that it ends, until it is ended. */
 const longestDyingMs = 1_000;
@@ -31,12 +31,16 @@ export interface Work {
 export interface Death {
   readonly how: string;
   readonly cause?: TaskError;
+  /** How the attempt of the task that has done it ended; a crash when left out. */
+  readonly end?: AttemptReport["end"];
 }
 
 /** What the owner of a worker is told. */
 export interface WorkerObserver {
   /** Something was thrown outside of any attempt; `taskId` is the task that left it behind. */
   threw(worker: Worker, error: TaskError, taskId: TaskId | undefined): void;
+  /** The worker has all that it needs to run tasks. */
+  equipped?(worker: Worker): void;
   /** The worker takes nothing new from now on. */
   retiring?(worker: Worker): void;
   /** The worker is done with something that it was told to do. */
@@ -174,9 +178,11 @@ export abstract class Worker {
       case "revoked":
         return this.#batch(message.batch)?.revoked(message.taken);
       case "note":
+        return this.#talking(message.batch)?.noted(message.note);
       case "recall":
       case "keep":
-        return this.#hear(message);
+      case "enqueue":
+        return void this.#answer(message);
       case "loading":
         this.#loadingFile = message.file;
         return;
@@ -184,8 +190,7 @@ export abstract class Worker {
       case "notLoaded":
         return this.#loaded(message);
       case "setUp":
-        this.#hasResources = true;
-        return;
+        return this.#setUp(message.wantsTeardown);
       case "tornDown":
         return this.#tornDown(message.error);
       case "retiring":
@@ -216,14 +221,14 @@ export abstract class Worker {
     this.rest?.(true);
   }
 
+  #setUp(wantsTeardown: boolean): void {
+    this.#hasResources = wantsTeardown;
+    this.#observer.equipped?.(this);
+  }
+
   #tornDown(error: TaskError | undefined): void {
     if (error !== undefined) this.#observer.threw(this, error, undefined);
     this.#onTornDown();
-  }
-
-  #hear(message: Extract<FromWorker, { type: "note" | "recall" | "keep" }>): void {
-    if (message.type === "note") this.#talking(message.batch)?.noted(message.note);
-    else void this.#answer(message);
   }
 
   #loaded(message: Extract<FromWorker, { type: "loaded" | "notLoaded" }>): void {
@@ -233,7 +238,7 @@ export abstract class Worker {
   }
 
   /** A batch that is over asks for nothing that counts. */
-  async #answer(message: Extract<FromWorker, { type: "recall" | "keep" }>): Promise<void> {
+  async #answer(message: AttemptQuestion): Promise<void> {
     const { question } = message;
     try {
       const answer = await this.#talking(message.batch)?.answer(message);

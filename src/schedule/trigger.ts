@@ -63,6 +63,13 @@ export function nextSlot(trigger: Trigger, after: EpochMs, context: SlotContext)
   if (trigger.type === "onEvent") return undefined;
   if (trigger.type === "every") return nextEvery(trigger, after, context);
   const timezone = trigger.timezone ?? context.timezone ?? "UTC";
+  // Many schedules have one trigger, and are due together.
+  return remembered(`${after} ${timezone} ${JSON.stringify(trigger)}`, () => nextShown(trigger, timezone, after));
+}
+
+type ClockTrigger = CronTrigger | DailyTrigger | MonthlyTrigger | WeeklyTrigger;
+
+function nextShown(trigger: ClockTrigger, timezone: string, after: EpochMs): EpochMs | undefined {
   switch (trigger.type) {
     case "cron":
       return nextCron(trigger, timezone, after);
@@ -73,4 +80,15 @@ export function nextSlot(trigger: Trigger, after: EpochMs, context: SlotContext)
     case "monthly":
       return nextMonthly(trigger, timezone, after);
   }
+}
+
+const rememberedSlots = 1_000;
+const known = new Map<string, EpochMs | undefined>();
+
+function remembered(key: string, compute: () => EpochMs | undefined): EpochMs | undefined {
+  if (known.has(key)) return known.get(key);
+  const slot = compute();
+  if (known.size >= rememberedSlots) known.clear();
+  known.set(key, slot);
+  return slot;
 }

@@ -73,14 +73,15 @@ export class ClaimRoom {
   }
 
   #find({ queue, name, executor }: Line): readonly Share[] {
-    const { queues, room, exceptNames } = this.#claim;
+    const { queues, room, perName } = this.#claim;
     const { settings } = this.#usage;
     const record = this.#usage.record(queue);
-    const isLeft = queues?.includes(queue) === false || exceptNames?.includes(name) === true;
-    if (isLeft || record?.isPaused === true) return nothing;
+    if (queues?.includes(queue) === false || record?.isPaused === true) return nothing;
     const shares = [...this.#limited(`queue:${queue}`, record, () => this.#usage.runningIn(queue))];
     const limits = settings.names?.get(name);
     if (limits !== undefined) shares.push(...this.#limited(`name:${name}`, limits, () => this.#usage.runningAs(name)));
+    const most = perName?.get(name);
+    if (most !== undefined) shares.push(...this.#shared(`claim:${name}`, () => [{ left: most }]));
     if (room !== undefined) {
       const where = executor ?? settings.defaultExecutor ?? "thread";
       shares.push(...this.#shared(`executor:${where}`, () => [{ left: room.get(where) ?? 0 }]));

@@ -99,6 +99,10 @@ export function combinedStorage(tasks: Storage, { results, events, onLostEvents 
 
     notes: (id) => read(() => tasks.notes(id)),
     checkpoint: (id, key) => read(() => tasks.checkpoint(id, key)),
+    schedules: (query) => read(() => tasks.schedules(query)),
+    dueSchedules: (now, limit) => read(() => tasks.dueSchedules(now, limit)),
+    scheduleHistory: (id, limit) => read(() => tasks.scheduleHistory(id, limit)),
+    scheduleTotals: (now) => read(() => tasks.scheduleTotals(now)),
     events: (query) => read(() => (events === undefined ? tasks.events(query) : events.query(query))),
 
     async close() {

@@ -1,6 +1,7 @@
 import { ClosedError } from "../base/errors.ts";
 import type { EpochMs } from "../base/clock.ts";
-import type { TaskEvent } from "../task/event.ts";
+import type { ScheduleChange, ScheduleId, StoredSchedule } from "../schedule/schedule.ts";
+import type { StoredEvent } from "../task/event.ts";
 import { taskStates } from "../task/state.ts";
 import type { Payload, StoredTask, TaskId } from "../task/task.ts";
 import { claim, extend, settle } from "./memory/attempts.ts";
@@ -8,7 +9,10 @@ import { enqueue, publish, stage } from "./memory/enqueueing.ts";
 import { countOf, Ledger } from "./memory/ledger.ts";
 import { interrupt } from "./memory/moves.ts";
 import { noNotes, note } from "./memory/notes.ts";
+import { deleteSchedules, findSchedules, fire, putSchedule } from "./memory/scheduling.ts";
 import { advance, cancel, configureQueue, forget, moveTo, prune, requeue, unpark } from "./memory/upkeep.ts";
+import { isTaskMatch } from "./matching.ts";
+import { firedLastDay } from "./schedule-tally.ts";
 import type {
   AnswerTo,
   Change,
@@ -16,6 +20,9 @@ import type {
   EventQuery,
   Opened,
   QueueRecord,
+  SchedulePage,
+  ScheduleQuery,
+  ScheduleTotals,
   StateCounts,
   Storage,
   StorageSettings,
@@ -66,7 +73,7 @@ class MemoryStorage implements Storage {
     const tasks: StoredTask[] = [];
     for (const id of ledger.ids.after(query.cursor)) {
       const task = ledger.get(id)?.task;
-      if (task === undefined || !isMatch(task, query)) continue;
+      if (task === undefined || !isTaskMatch(task, query)) continue;
       const last = tasks.at(-1);
       if (tasks.length >= limit && last !== undefined) return { tasks, cursor: last.id };
       tasks.push(task);
@@ -87,8 +94,27 @@ class MemoryStorage implements Storage {
     return this.#ledger().notes.get(id)?.checkpoints.get(key);
   }
 
-  async events(query: EventQuery): Promise<readonly TaskEvent[]> {
+  async events(query: EventQuery): Promise<readonly StoredEvent[]> {
     return this.#ledger().events.query({ ...query, limit: Math.min(query.limit, longestPage) });
+  }
+
+  async schedules(query: ScheduleQuery): Promise<SchedulePage> {
+    return findSchedules(this.#ledger(), query, Math.min(query.limit, longestPage));
+  }
+
+  async dueSchedules(now: EpochMs, limit: number): Promise<readonly StoredSchedule[]> {
+    return this.#ledger().schedules.due(now, limit);
+  }
+
+  async scheduleHistory(id: ScheduleId, limit: number): Promise<readonly ScheduleChange[]> {
+    return this.#ledger().schedules.history(id).slice(0, limit);
+  }
+
+  async scheduleTotals(now: EpochMs): Promise<ScheduleTotals> {
+    const { byStatus, tally } = this.#ledger().schedules;
+    const { hours: _hours, ...totals } = tally;
+    const statuses = [...byStatus].filter(([, count]) => count > 0);
+    return { byStatus: Object.fromEntries(statuses), ...totals, firedLastDay: firedLastDay(tally, now) };
   }
 
   async counts(): Promise<Counts> {
@@ -113,8 +139,8 @@ class MemoryStorage implements Storage {
     return counts;
   }
 
-  async nextDue(): Promise<{ readonly advance?: EpochMs; readonly prune?: EpochMs }> {
-    const { waiting, finished, events, settings, rates } = this.#ledger();
+  async nextDue(): ReturnType<Storage["nextDue"]> {
+    const { waiting, finished, events, settings, rates, schedules } = this.#ledger();
     const none = Number.POSITIVE_INFINITY;
     const advanceAt = Math.min(waiting.peek()?.due ?? none, rates.heldUntil ?? none);
     const eventAt = events.oldestAt();
@@ -125,6 +151,7 @@ class MemoryStorage implements Storage {
     return {
       ...(advanceAt === none ? undefined : { advance: advanceAt }),
       ...(pruneAt === none ? undefined : { prune: pruneAt }),
+      ...(schedules.nextDue === undefined ? undefined : { schedule: schedules.nextDue }),
     };
   }
 
@@ -169,14 +196,13 @@ function apply(ledger: Ledger, change: Change): unknown {
       return extend(ledger, change);
     case "configureQueue":
       return configureQueue(ledger, change);
+    case "putSchedule":
+      return putSchedule(ledger, change);
+    case "deleteSchedules":
+      return deleteSchedules(ledger, change);
+    case "fire":
+      return fire(ledger, change);
     case "prune":
       return prune(ledger, change);
   }
 }
-
-const isMatch = ({ request, life }: StoredTask, { states, queue, name, tags = [], before }: TaskQuery): boolean =>
-  (states === undefined || states.includes(life.state)) &&
-  (queue === undefined || request.queue === queue) &&
-  (name === undefined || request.name === name) &&
-  (before === undefined || (life.finishedAt ?? request.createdAt) < before) &&
-  tags.every((tag) => request.tags.includes(tag));

@@ -1,8 +1,10 @@
 import type { EpochMs } from "../base/clock.ts";
-import type { EventLevel, TaskEvent, TaskEventType } from "../task/event.ts";
+import type { Plan } from "../schedule/firing.ts";
+import type { ScheduleChange, ScheduleId, ScheduleStatus, StoredSchedule } from "../schedule/schedule.ts";
+import type { EventLevel, ScheduleEventType, StoredEvent, TaskEventType } from "../task/event.ts";
 import type { LogLine } from "../task/log-line.ts";
 import type { TaskState } from "../task/state.ts";
-import type { AttemptFailure, Fence, Payload, StoredTask, TaskId, TaskRequest } from "../task/task.ts";
+import type { AttemptFailure, Fence, Payload, StoredTask, TaskError, TaskId, TaskRequest } from "../task/task.ts";
 import type { Routing } from "./routing.ts";
 import type { RateLimit } from "./token-bucket.ts";
 
@@ -25,7 +27,8 @@ export interface Storage {
 
   /**
    * Applies `changes` in order, all or none, durably. Whether one is refused is judged by what was there before the
-   * list, so those that may be refused (enqueue, publish, requeue, move, delete) come first in it.
+   * list, so those that may be refused (enqueue, publish, requeue, move, delete) come first in it. Of putSchedule and
+   * deleteSchedules each is judged by what those before it in the list will have done.
    *
    * @returns an answer per change, in order.
    * @throws a refusal (DuplicateTaskError, QueueFullError, TaskBusyError …): nothing of this list was applied,
@@ -50,7 +53,19 @@ export interface Storage {
   checkpoint(id: TaskId, key: string): Promise<Payload | undefined>;
 
   /** Events in order of sequence. Filters are joined by "and". */
-  events(query: EventQuery): Promise<readonly TaskEvent[]>;
+  events(query: EventQuery): Promise<readonly StoredEvent[]>;
+
+  /** A page of schedules in an order that never changes: that of their ids. */
+  schedules(query: ScheduleQuery): Promise<SchedulePage>;
+
+  /** At most `limit` of the schedules that are due by `now`, those first that are due longest. */
+  dueSchedules(now: EpochMs, limit: number): Promise<readonly StoredSchedule[]>;
+
+  /** What was changed about a schedule, newest first; nothing for unknown ones. */
+  scheduleHistory(id: ScheduleId, limit: number): Promise<readonly ScheduleChange[]>;
+
+  /** What schedules have done, all together. */
+  scheduleTotals(now: EpochMs): Promise<ScheduleTotals>;
 
   /** Counts kept with every change; reading them costs the same whatever is stored. */
   counts(): Promise<Counts>;
@@ -61,8 +76,8 @@ export interface Storage {
   /** Names of tasks that are parked, with how many of each. */
   parked(): Promise<ReadonlyMap<string, number>>;
 
-  /** The moments before which `advance` and `prune` have nothing to do; then they may have. */
-  nextDue(): Promise<{ readonly advance?: EpochMs; readonly prune?: EpochMs }>;
+  /** The moments before which `advance`, `prune` and the scheduler have nothing to do; then they may have. */
+  nextDue(): Promise<{ readonly advance?: EpochMs; readonly prune?: EpochMs; readonly schedule?: EpochMs }>;
 
   /** Lets go. With `clean`, everything is on disk and the next opening may skip its checks. */
   close(): Promise<void>;
@@ -75,7 +90,7 @@ export interface StorageSettings {
   readonly events: EventLevel;
   readonly retention: Retention;
   /** Events are kept elsewhere: they are given to this when their changes are on disk, and not stored. */
-  readonly onEvents?: (events: readonly TaskEvent[]) => void;
+  readonly onEvents?: (events: readonly StoredEvent[]) => void;
   /** Limits of tasks by their names, over all queues. They are not stored. */
   readonly names?: ReadonlyMap<string, Limits>;
   /** Where tasks run that name no executor. Default `"thread"`. */
@@ -129,8 +144,8 @@ export interface KeptResult {
 /** Events on a storage of their own. Best effort: a crash may lose the last of them, never a task. */
 export interface EventStorage {
   open(owner: string): Promise<void>;
-  append(events: readonly TaskEvent[]): Promise<void>;
-  query(query: EventQuery): Promise<readonly TaskEvent[]>;
+  append(events: readonly StoredEvent[]): Promise<void>;
+  query(query: EventQuery): Promise<readonly StoredEvent[]>;
   /** Forgets at most `limit` of those up to a moment. */
   prune(upTo: EpochMs, limit: number): Promise<number>;
   close(): Promise<void>;
@@ -153,6 +168,9 @@ export type Change =
   | Publish
   | Extend
   | ConfigureQueue
+  | PutSchedule
+  | DeleteSchedules
+  | Fire
   | Prune;
 
 /**
@@ -193,8 +211,8 @@ export interface Claim {
   readonly queues?: readonly string[];
   /** At most so many of each executor; tasks of executors that are not named are left. */
   readonly room?: ReadonlyMap<string, number>;
-  /** Tasks with these names are left. */
-  readonly exceptNames?: readonly string[];
+  /** At most so many of each of these names; with 0, they are left. */
+  readonly perName?: ReadonlyMap<string, number>;
   /** The lease ends then: `advance` makes the task ready again, as an interruption. */
   readonly until?: EpochMs;
 }
@@ -347,7 +365,7 @@ export interface Unpark {
 
 /**
  * Stores a part of a set of tasks that is too large for one transaction. Invisible, not counted and never run until
- * `publish`; forgotten at the next `open` if that never comes. Staged tasks have no keys, and new ids.
+ * `publish`; forgotten at the next `open` if that never comes. Staged tasks have no dedupe keys, no schedules, and new ids.
  */
 export interface Stage {
   readonly type: "stage";
@@ -396,6 +414,61 @@ export interface QueueSettings {
   readonly agingStepMs?: number | null;
 }
 
+/**
+ * Stores a schedule, or puts it in the place of the one with its id; what its tasks have become stays. With an `event`,
+ * that is kept as well. One that waits for the end of its tasks, of which none is unfinished, is due at once.
+ *
+ * @throws VersionConflictError when the one with its id does not have the version `ifVersion`; 0 means that there is none.
+ *   DuplicateNameError when another has its name.
+ */
+export interface PutSchedule {
+  readonly type: "putSchedule";
+  readonly schedule: Omit<StoredSchedule, "results">;
+  readonly ifVersion: number;
+  /** For its history, of which the newest 1,000 changes are kept. */
+  readonly change?: ScheduleChange;
+  readonly event?: ScheduleEventType;
+  /** When the event happened. Default: `schedule.updatedAt`. */
+  readonly now?: EpochMs;
+  /** Of the event. */
+  readonly error?: TaskError;
+}
+
+/** Forgets schedules and their history; their tasks stay. Answers, per id, whether it was there. */
+export interface DeleteSchedules {
+  readonly type: "deleteSchedules";
+  readonly ids: readonly ScheduleId[];
+  readonly now: EpochMs;
+}
+
+/**
+ * Carries plans out: stores tasks of schedules, and the state that follows from it (`afterFiring`), with events. Answers,
+ * per firing, with the tasks that were stored; `undefined` for the whole when the schedule is not there in this version,
+ * and nothing was done about it. Never refused.
+ */
+export interface Fire {
+  readonly type: "fire";
+  readonly now: EpochMs;
+  readonly firings: readonly Firing[];
+  /** Whether it counts in `scheduleTotals`. */
+  readonly isCounted: boolean;
+}
+
+export interface Firing {
+  readonly id: ScheduleId;
+  readonly version: number;
+  /** Left out when it is fired by hand: its state stays as it is. */
+  readonly plan?: Plan;
+  /**
+   * One per slot of the plan, in order. One that has its id already is left as it is, and answered with that id. While a
+   * task of a schedule that does not overlap has not ended, no other is stored, unless `force`. A queue that is full
+   * keeps nothing out: what has passed cannot be asked for again. Where a dedupe key is taken, `return` and `replace` of a
+   * waiting task do as they do for `Enqueue`; otherwise nothing is stored for the slot, which then waits for no end.
+   */
+  readonly tasks: readonly NewTask[];
+  readonly force?: boolean;
+}
+
 /** Forgets what has outlived its retention, at most `limit` of each kind. */
 export interface Prune {
   readonly type: "prune";
@@ -427,7 +500,11 @@ export type AnswerTo<C extends Change> = C extends Enqueue
               ? QueueRecord
               : C extends Prune
                 ? Pruned
-                : void;
+                : C extends DeleteSchedules
+                  ? readonly boolean[]
+                  : C extends Fire
+                    ? readonly ((TaskId | undefined)[] | undefined)[]
+                    : void;
 
 // ---------------------------------------------------------------------------------------------- what may be asked
 
@@ -438,6 +515,8 @@ export interface TaskQuery {
   readonly name?: string;
   /** All of them. */
   readonly tags?: readonly string[];
+  /** Tasks of this schedule. */
+  readonly scheduleId?: ScheduleId;
   /** Finished before, or created before where it has not finished. */
   readonly before?: EpochMs;
   /** At most 1,000. */
@@ -452,9 +531,47 @@ export interface TaskPage {
   readonly cursor?: string;
 }
 
+/** Filters are joined by "and". */
+export interface ScheduleQuery {
+  readonly ids?: readonly ScheduleId[];
+  /** One that has this name: there is at most one. */
+  readonly name?: string;
+  readonly statuses?: readonly ScheduleStatus[];
+  /** Of this task. */
+  readonly task?: string;
+  /** All of them. */
+  readonly tags?: readonly string[];
+  /** Active ones that fire on this event. */
+  readonly event?: string;
+  /** At most 1,000. */
+  readonly limit: number;
+  /** `SchedulePage.cursor` of the page before. */
+  readonly cursor?: string;
+}
+
+export interface SchedulePage {
+  readonly schedules: readonly StoredSchedule[];
+  /** Where the next page starts; left out at the end. */
+  readonly cursor?: string;
+}
+
+/** Counted where `Fire.isCounted`; the ends of tasks where the last firing of their schedule was. */
+export interface ScheduleTotals {
+  /** Of the schedules that there are, always counted. */
+  readonly byStatus: Readonly<Partial<Record<ScheduleStatus, number>>>;
+  readonly fired: number;
+  readonly missed: number;
+  readonly skipped: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Fired in the last 24 hours, to the hour. */
+  readonly firedLastDay: number;
+}
+
 export interface EventQuery {
   readonly taskId?: TaskId;
-  readonly types?: readonly TaskEventType[];
+  readonly scheduleId?: ScheduleId;
+  readonly types?: readonly (TaskEventType | ScheduleEventType)[];
   readonly queue?: string;
   /** From, inclusive. */
   readonly since?: EpochMs;

@@ -10,6 +10,7 @@ import {
   retryLeases,
   retryWaitingForRoom,
   tellExpired,
+  tellScheduler,
   wakeBy,
   type Inbox,
   type QueueState,
@@ -32,6 +33,7 @@ export function advance(state: QueueState, _message: Inbox, self: Self<Inbox>): 
       lookForEnds(state, self, result.interrupted);
       forgetSoon(state, self);
       retryWaitingForRoom(state);
+      tellScheduler(state);
     }
     tellExpired(state, self, result.expired);
     if (result.hasMore) {

@@ -1,6 +1,6 @@
 import type { Self } from "../actor/actor.ts";
 import { isWaiting, type TaskState } from "../task/state.ts";
-import type { TaskId } from "../task/task.ts";
+import { nameIn, type TaskId } from "../task/task.ts";
 import { drained } from "./draining.ts";
 import type { QueueMessage } from "./protocol.ts";
 import {
@@ -11,6 +11,7 @@ import {
   poke,
   retryLeases,
   retryWaitingForRoom,
+  tellScheduler,
   type Inbox,
   type QueueState,
   type StopRequest,
@@ -18,6 +19,8 @@ import {
 
 /** How many tasks a purge deletes in one transaction. */
 const purgeStep = 500;
+/** How many tasks are made ready again in one transaction. */
+const unparkStep = 5_000;
 
 export function cancelTasks(
   state: QueueState,
@@ -36,6 +39,7 @@ export function cancelTasks(
         retryWaitingForRoom(state);
         nextInLine(state, self);
         drained(state, self);
+        tellScheduler(state);
       }
       const answers = ids.map(async (id, index) => {
         if (isFoundWaiting(found[index])) return true;
@@ -99,6 +103,42 @@ export function requeueTasks(
   );
 }
 
+/** What was set aside because no handler had its name may run, where one has it now. */
+export function unparkTasks(
+  state: QueueState,
+  { reply }: Extract<QueueMessage, { type: "namesChanged" }>,
+  self: Self<Inbox>,
+): void {
+  const next = (names: readonly string[]): void => {
+    const [name, ...others] = names;
+    if (name === undefined) {
+      reply();
+      nextInLine(state, self);
+      return;
+    }
+    becameReady(state);
+    commit(
+      state,
+      self,
+      [{ type: "unpark", name, limit: unparkStep }],
+      ([count]) => next(count === unparkStep ? names : others),
+      reply.reject,
+    );
+  };
+  self.pipe(
+    state.storage.parked(),
+    (parked) => ({
+      type: "committed",
+      next: () => {
+        // Those of another version are parked again.
+        const known = new Set(Array.from(state.names, nameIn));
+        next([...parked.keys()].filter((name) => known.has(name)));
+      },
+    }),
+    (error) => ({ type: "committed", next: () => reply.reject(error) }),
+  );
+}
+
 export function moveTasks(
   state: QueueState,
   { ids, queue, reply }: Extract<QueueMessage, { type: "move" }>,
@@ -143,6 +183,7 @@ export function deleteTasks(
       retryWaitingForRoom(state);
       poke(state, self);
       drained(state, self);
+      tellScheduler(state);
     },
     reply.reject,
   );
@@ -178,6 +219,7 @@ export function purge(
                 retryWaitingForRoom(state);
                 nextInLine(state, self);
                 drained(state, self);
+                tellScheduler(state);
               } else next(page.cursor);
             },
             reply.reject,

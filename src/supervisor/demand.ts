@@ -35,7 +35,9 @@ export class Demand {
 
   /** A claim might find something. */
   get isOpen(): boolean {
-    for (const [executor, wanted] of this.#wanted) if (wanted > 0 && !this.#exhausted.has(executor)) return true;
+    for (const [executor, wanted] of this.#wanted) {
+      if (wanted > 0 && !this.#exhausted.has(executor) && !this.#isClosed(executor)) return true;
+    }
     return this.#urgent.size > 0;
   }
 
@@ -51,6 +53,12 @@ export class Demand {
       const coming = this.#open.reduce((sum, claim) => sum + (claim.wanted.get(executor) ?? 0), 0);
       this.#wanted.set(executor, Math.max(0, count - coming));
     }
+  }
+
+  /** There are more or fewer workers. What is wanted for an executor that has none now waits until it has some. */
+  setWorkers(workers: ReadonlyMap<string, number>): void {
+    this.#workers = workers;
+    this.becameReady();
   }
 
   /** Something may be claimed that could not be before. */
@@ -86,7 +94,7 @@ export class Demand {
     const wanted = new Map<string, number>();
     let limit = 0;
     for (const executor of new Set([...this.#wanted.keys(), ...this.#urgent.keys()])) {
-      const asked = this.#exhausted.has(executor) ? 0 : (this.#wanted.get(executor) ?? 0);
+      const asked = this.#exhausted.has(executor) || this.#isClosed(executor) ? 0 : (this.#wanted.get(executor) ?? 0);
       const most = Math.max(asked, this.#urgent.get(executor) ?? 0);
       if (most === 0) continue;
       room.set(executor, most);
@@ -124,6 +132,10 @@ export class Demand {
     this.#close(claim);
     this.add(claim.wanted);
     this.becameReady();
+  }
+
+  #isClosed(executor: string): boolean {
+    return this.#workers.get(executor) === 0;
   }
 
   #close(claim: OpenClaim): void {

@@ -1,17 +1,21 @@
 import { defineActor, type Actor, type ActorRef, type Reply, type Self } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
-import type { AttemptNote, AttemptReport } from "../executor/executor.ts";
-import type { StoredTask, TaskId } from "../task/task.ts";
-import type { DispatcherMessage, EndedAttempt, Executors, QueueMessage, Wanted } from "./protocol.ts";
+import type { AttemptNote, AttemptReport, ChildCall } from "../executor/executor.ts";
+import { handlerKey, type StoredTask, type TaskId } from "../task/task.ts";
+import type { ChildTask, DispatcherMessage, EndedAttempt, Executors, QueueMessage, Wanted } from "./protocol.ts";
 import { Took } from "./batching.ts";
 import { Station } from "./station.ts";
 import { takeBack, type ActiveRun, type Waiting } from "./workload.ts";
 
 export interface DispatcherParts {
   readonly executors: Executors;
+  /** By `handlerKey`, what the modules define; nothing else is started. */
+  readonly names: ReadonlySet<string>;
   /** By executor; shared by all lives of the actor. */
   readonly active: ReadonlyMap<string, Set<ActiveRun>>;
   readonly queue: () => ActorRef<QueueMessage>;
+  /** Checks what a running attempt asks for. */
+  readonly newChild: (call: ChildCall) => Promise<ChildTask>;
 }
 
 type Inbox =
@@ -30,6 +34,8 @@ interface State extends DispatcherParts {
   readonly life: symbol;
   readonly stations: ReadonlyMap<string, Station>;
   watchAt: EpochMs | undefined;
+  /** Names of tasks that are not to be started. */
+  held: ReadonlySet<string>;
   isFinishing: Reply<void> | undefined;
 }
 
@@ -51,10 +57,11 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
         life: Symbol("life of the dispatcher"),
         stations: new Map(stations),
         watchAt: undefined,
+        held: new Set(),
         isFinishing: undefined,
       };
       const running = new Set(activeIn(state).flatMap(({ tasks }) => [...tasks.keys()]));
-      const workers = new Map(stations.map(([name, { workload }]) => [name, workload.workers]));
+      const workers = workersIn(state);
       parts.queue().tell({ type: "dispatcherStarted", life: state.life, running, wanted: wantedNow(state), workers });
       watch(state, self);
       return state;
@@ -71,6 +78,22 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
       },
       hurry({ stations }, { ids }) {
         for (const station of stations.values()) station.hurry(ids);
+      },
+      executorsChanged(state, _message, self) {
+        if (state.isFinishing !== undefined) return;
+        state.queue().tell({ type: "workersChanged", workers: workersIn(state) });
+        // What the workers before have not begun goes to those of now.
+        for (const active of activeIn(state)) takeBack(active);
+        for (const station of state.stations.values()) start(state, self, station);
+        state.queue().tell({ type: "attemptsEnded", ended: [], wanted: wantedNow(state), isBusy: false });
+        watch(state, self);
+      },
+      hold(state, { names }, self) {
+        state.held = names;
+        for (const station of state.stations.values()) {
+          station.workload.takeBackNamed(names);
+          start(state, self, station);
+        }
       },
       stop: handleStop,
       noted(state, { active, note }, self) {
@@ -106,6 +129,9 @@ export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
 const activeIn = ({ stations }: State): ActiveRun[] =>
   [...stations.values()].flatMap(({ workload }) => [...workload.active]);
 
+const workersIn = ({ stations }: State): ReadonlyMap<string, number> =>
+  new Map(Array.from(stations, ([name, { workload }]) => [name, workload.workers]));
+
 function stationAt({ stations }: State, name: string): Station {
   const station = stations.get(name);
   if (station === undefined) throw new RangeError(`There is no executor "${name}".`);
@@ -128,21 +154,25 @@ function byStation(state: State, tasks: readonly StoredTask[]): Map<Station, Sto
 
 function start(state: State, self: Self<Inbox>, station: Station): void {
   const now = self.clock.now();
-  const late: Waiting[] = [];
+  const mayStart = ({ task }: Waiting): boolean =>
+    !isLate(task, now) && state.names.has(handlerKey(task.request)) && !state.held.has(task.request.name);
+  // An executor that was closed meanwhile has room for nothing.
+  const back = station.executor.slots === 0 ? [...station.removeAll()] : [];
+  if (state.held.size > 0) back.push(...station.removeNamed(state.held));
   for (let next = station.nextBatch(); next !== undefined; next = station.nextBatch()) {
-    const inTime = next.batch.filter(({ task }) => !isLate(task, now));
-    if (inTime.length < next.batch.length) late.push(...next.batch.filter(({ task }) => isLate(task, now)));
-    if (inTime.length > 0) handOver(state, self, station, inTime, next.estimateMs);
+    const started = next.batch.filter(mayStart);
+    if (started.length < next.batch.length) back.push(...next.batch.filter((waiting) => !mayStart(waiting)));
+    if (started.length > 0) handOver(state, self, station, started, next.estimateMs);
   }
-  // They expire with the claim that takes their places.
-  giveBack(state, late);
+  // Late ones expire with the claim that takes their places, and those without a handler are set aside.
+  giveBack(state, back);
 }
 
 const isLate = ({ request }: StoredTask, now: EpochMs): boolean =>
   request.expiresAt !== undefined && request.expiresAt <= now;
 
 function handOver(
-  { queue }: State,
+  { queue, newChild }: State,
   self: Self<Inbox>,
   station: Station,
   batch: readonly Waiting[],
@@ -164,6 +194,14 @@ function handOver(
         noted: (note) => self.tell({ type: "noted", active, note }),
         recall: (id, key) => queue().ask((reply) => ({ type: "recall", id, key, reply }), answerWithinMs),
         keep: (checkpoint) => queue().ask((reply) => ({ type: "keep", checkpoint, reply }), answerWithinMs),
+        enqueue: async (call) => {
+          const { task, ...child } = await newChild(call);
+          const ids = await queue().ask<readonly (TaskId | undefined)[]>(
+            (reply) => ({ type: "enqueue", tasks: [task], ...child, reply }),
+            answerWithinMs,
+          );
+          return ids[0];
+        },
       },
     ),
     lowest: batch.at(-1)?.rank ?? 0,

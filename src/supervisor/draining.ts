@@ -1,5 +1,6 @@
 import type { Self } from "../actor/actor.ts";
 import type { Counts, Storage } from "../storage/storage.ts";
+import type { StoredTask } from "../task/task.ts";
 import type { DrainReport, QueueMessage } from "./protocol.ts";
 import type { Inbox, QueueState } from "./queue-state.ts";
 
@@ -36,7 +37,7 @@ export function drained(state: QueueState, self: Self<Inbox>): void {
   // Who asks while this is being read asks about more than this.
   const asking = [...state.drains];
   self.pipe(
-    left(state.storage),
+    left(state.storage, state.breakers.openAt(self.clock.now())),
     (report) => ({
       type: "committed",
       next: () => {
@@ -52,21 +53,24 @@ export function drained(state: QueueState, self: Self<Inbox>): void {
 const isBusy = (state: QueueState): boolean =>
   state.dispatcherLife === undefined || state.claimed.size > 0 || state.demand.isClaiming || state.demand.isOpen;
 
-/** What is left when nothing may run; `undefined` while something may. */
-async function left(storage: Storage): Promise<DrainReport | undefined> {
+/** What is left when nothing may run but the tasks of names that are held; `undefined` while something may. */
+async function left(storage: Storage, names: ReadonlySet<string>): Promise<DrainReport | undefined> {
   const [counts, queues] = await Promise.all([storage.counts(), storage.queues()]);
   const paused = new Set(queues.filter(({ isPaused }) => isPaused).map(({ name }) => name));
   const { open, held } = tally(counts, paused);
-  if (open.running + held.running + open.retrying > 0 || open.ready > counts.parked) return undefined;
+  if (open.running + held.running + open.retrying > 0) return undefined;
+  if (names.size === 0 && open.ready > counts.parked) return undefined;
   // In which queue a parked task stands is known of the task alone.
   const isPlain = counts.parked === 0 || held.ready === 0;
   const parked = isPlain ? { open: counts.parked, held: 0 } : await countParked(storage, paused);
-  if (open.ready > parked.open) return undefined;
+  const heldBack = open.ready > parked.open ? await countReady(storage, names, isPlainly(paused)) : 0;
+  if (open.ready > parked.open + heldBack) return undefined;
   return {
     paused: held.ready + held.retrying - parked.held,
     parked: parked.open + parked.held,
     scheduled: open.scheduled + held.scheduled,
     blocked: open.blocked + held.blocked,
+    held: heldBack,
   };
 }
 
@@ -85,14 +89,30 @@ const unfinished = ["ready", "running", "retrying", "scheduled", "blocked"] as c
 type Unfinished = (typeof unfinished)[number];
 
 async function countParked(storage: Storage, paused: ReadonlySet<string>): Promise<{ open: number; held: number }> {
-  const count = { open: 0, held: 0 };
-  for (const name of (await storage.parked()).keys()) {
+  const names = [...(await storage.parked()).keys()];
+  const isParked = ({ life }: StoredTask): boolean => life.parked === true;
+  const all = await countReady(storage, names, isParked);
+  const held = await countReady(storage, names, (task) => isParked(task) && paused.has(task.request.queue));
+  return { open: all - held, held };
+}
+
+/** Ready tasks that only their names keep from being run. */
+const isPlainly =
+  (paused: ReadonlySet<string>) =>
+  ({ request, life }: StoredTask): boolean =>
+    life.parked !== true && !paused.has(request.queue);
+
+async function countReady(
+  storage: Storage,
+  names: Iterable<string>,
+  isMeant: (task: StoredTask) => boolean,
+): Promise<number> {
+  let count = 0;
+  for (const name of names) {
     for (let cursor: string | undefined, isMore = true; isMore; isMore = cursor !== undefined) {
       const from = cursor === undefined ? {} : { cursor };
       const page = await storage.list({ states: ["ready"], name, limit: 1_000, ...from });
-      for (const { request, life } of page.tasks) {
-        if (life.parked === true) count[paused.has(request.queue) ? "held" : "open"]++;
-      }
+      count += page.tasks.filter(isMeant).length;
       cursor = page.cursor;
     }
   }

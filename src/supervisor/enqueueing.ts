@@ -1,9 +1,10 @@
 import type { Self } from "../actor/actor.ts";
-import { QueueFullError } from "../base/errors.ts";
+import { CancelledError, QueueFullError } from "../base/errors.ts";
 import type { QueueMessage } from "./protocol.ts";
 import {
   becameReady,
   commit,
+  poke,
   retryLeases,
   retryWaitingForRoom,
   wakeBy,
@@ -17,8 +18,13 @@ type Publish = Extract<QueueMessage, { type: "publish" }>;
 /** Where a call that finds its queue full takes its place in the line of those that wait for room. */
 type Place = "last" | "first";
 
-export const enqueueTasks = (state: QueueState, message: Enqueue, self: Self<Inbox>): void =>
-  storeTasks(state, message, self, "last");
+export function enqueueTasks(state: QueueState, message: Enqueue, self: Self<Inbox>): void {
+  const { parent, reply } = message;
+  const isOver = parent !== undefined && state.claimed.get(parent.id)?.life.attempt !== parent.attempt;
+  // Another attempt is to be made, or was, and asks for the same.
+  if (isOver) reply.reject(new CancelledError("This attempt is over: nothing of it is stored any more."));
+  else storeTasks(state, message, self, "last");
+}
 
 function storeTasks(state: QueueState, message: Enqueue, self: Self<Inbox>, place: Place): void {
   const { tasks, sink, reply } = message;
@@ -48,6 +54,19 @@ function storeTasks(state: QueueState, message: Enqueue, self: Self<Inbox>, plac
       refused(state, message, error, place, () => storeTasks(state, message, self, "first"));
     },
   );
+}
+
+/** Another actor has stored them. */
+export function tasksStored(
+  state: QueueState,
+  { tasks }: Extract<QueueMessage, { type: "tasksStored" }>,
+  self: Self<Inbox>,
+): void {
+  becameReady(state);
+  state.demand.rush(tasks, state.claimed);
+  for (const { request } of tasks) if (request.expiresAt !== undefined) wakeBy(state, self, request.expiresAt);
+  retryLeases(state, self);
+  poke(state, self);
 }
 
 function forgetWaiter(state: QueueState, { tasks, sink }: Enqueue, index: number): void {

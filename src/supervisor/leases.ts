@@ -4,7 +4,15 @@ import type { Claim, Claimed, Settlement } from "../storage/storage.ts";
 import type { StoredTask } from "../task/task.ts";
 import { drained } from "./draining.ts";
 import type { LeasedTask, LeaseEnd, QueueMessage } from "./protocol.ts";
-import { commit, tellExpired, wakeBy, type Inbox, type QueueState, type WaitingLease } from "./queue-state.ts";
+import {
+  commit,
+  tellExpired,
+  tellScheduler,
+  wakeBy,
+  type Inbox,
+  type QueueState,
+  type WaitingLease,
+} from "./queue-state.ts";
 import { completedEnd, failureEnd } from "./settlement.ts";
 import { settle } from "./settling.ts";
 
@@ -119,7 +127,11 @@ function give(state: QueueState, given: readonly Given[], self: Self<Inbox>): vo
     state,
     self,
     settlements,
-    () => auto.forEach(({ waiting, leased }) => waiting.message.reply(leased)),
+    () => {
+      for (const { waiting, leased } of auto) waiting.message.reply(leased);
+      const tasks = auto.map(({ leased }) => leased.task);
+      tellScheduler(state, tasks);
+    },
     (error) => {
       for (const { waiting, leased } of auto) {
         // Nobody has it now: it comes back when its lease ends.
@@ -160,7 +172,16 @@ export function endLease(state: QueueState, { task, fence, end, reply }: EndLeas
     return;
   }
   const settlement = { id: task.id, fence, end: endOf(task, end, now, self.random()), startedAt: now };
-  settle(state, self, [settlement], ([isCounted]) => reply(isCounted === true), reply.reject);
+  settle(
+    state,
+    self,
+    [settlement],
+    ([isCounted]) => {
+      reply(isCounted === true);
+      tellScheduler(state, [task]);
+    },
+    reply.reject,
+  );
 }
 
 function endOf(

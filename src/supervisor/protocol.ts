@@ -1,6 +1,8 @@
 import type { Reply } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
 import type { AttemptNote, AttemptReport, CheckpointValue, Executor } from "../executor/executor.ts";
+import type { ScheduleChanges, ScheduleDraft } from "../schedule/draft.ts";
+import type { ScheduleId, StoredSchedule } from "../schedule/schedule.ts";
 import type { QueueSettings, NewTask, QueueRecord, TaskQuery } from "../storage/storage.ts";
 import type { TaskState } from "../task/state.ts";
 import type { Fence, Payload, StoredTask, TaskError, TaskId } from "../task/task.ts";
@@ -57,6 +59,15 @@ export interface DrainReport {
   readonly parked: number;
   readonly scheduled: number;
   readonly blocked: number;
+  /** Those that an open breaker keeps from being started. */
+  readonly held: number;
+}
+
+/** A task that a running attempt wants stored, with its options checked. */
+export interface ChildTask {
+  readonly parent: { readonly id: TaskId; readonly attempt: number };
+  readonly task: NewTask;
+  readonly onFull: "error" | "wait";
 }
 
 /** To the queue actor. Commands come from the bridge, facts from the dispatcher. */
@@ -65,6 +76,8 @@ export type QueueMessage =
       readonly type: "enqueue";
       readonly tasks: readonly NewTask[];
       readonly onFull: "error" | "wait";
+      /** The attempt that asks for them; rejects with CancelledError when it is not the current one of its task. */
+      readonly parent?: { readonly id: TaskId; readonly attempt: number };
       /** Told about the ends of these tasks, without having to ask. */
       readonly sink?: OutcomeSink;
       readonly reply: Reply<readonly (TaskId | undefined)[]>;
@@ -147,6 +160,12 @@ export type QueueMessage =
       /** How many there are, by executor. */
       readonly workers: ReadonlyMap<string, number>;
     }
+  /** There are more or fewer of them. */
+  | { readonly type: "workersChanged"; readonly workers: ReadonlyMap<string, number> }
+  /** Somebody else has stored tasks. */
+  | { readonly type: "tasksStored"; readonly tasks: readonly NewTask[] }
+  /** Names were registered: what was parked for want of them may run. Replies when it is on disk. */
+  | { readonly type: "namesChanged"; readonly reply: Reply<void> }
   | { readonly type: "noted"; readonly note: AttemptNote }
   /** An attempt asks for a checkpoint of its task. */
   | {
@@ -202,6 +221,10 @@ export type DispatcherMessage =
     }
   /** Somebody waits for these now. */
   | { readonly type: "hurry"; readonly ids: readonly TaskId[] }
+  /** Starts no task of these names, and gives back what it has of them and was not begun; any other may be started. */
+  | { readonly type: "hold"; readonly names: ReadonlySet<string> }
+  /** Executors have other numbers of workers, or other names can be run. */
+  | { readonly type: "executorsChanged" }
   /** Starts nothing more; replies when nothing runs, with what it had not started given back to the queue. */
   | { readonly type: "finish"; readonly reply: Reply<void> };
 
@@ -210,3 +233,71 @@ export type SweeperMessage =
   /** Something is to be forgotten then; maybe earlier than it thinks. */
   | { readonly type: "forgetFrom"; readonly at: EpochMs }
   | { readonly type: "sweep"; readonly reply: Reply<{ tasks: number; results: number; events: number }> };
+
+/** What a schedule is known by. */
+export interface ScheduleKey {
+  readonly id: ScheduleId;
+  readonly name: string;
+}
+
+/** `"stopped"`: not started yet, or shut down. What passes then is missed; what passes while `"paused"` is skipped. */
+export type SchedulerMode = "running" | "paused" | "stopped";
+
+/** To the scheduler. Served one after the other. */
+export type SchedulerMessage =
+  /** Stores schedules, all or none up to 5,000; more in parts, when all have been checked. */
+  | {
+      readonly type: "putSchedules";
+      readonly drafts: readonly ScheduleDraft[];
+      readonly reply: Reply<readonly ScheduleKey[]>;
+    }
+  /** Stores what the task modules declare, or changes it to that. */
+  | { readonly type: "declareSchedules"; readonly drafts: readonly ScheduleDraft[]; readonly reply: Reply<void> }
+  | {
+      readonly type: "updateSchedule";
+      readonly id: ScheduleId;
+      readonly changes: ScheduleChanges;
+      readonly ifVersion?: number;
+      readonly changelog?: string;
+      /** A completed one comes back. */
+      readonly reactivate: boolean;
+      readonly reply: Reply<StoredSchedule>;
+    }
+  /** Replies whether that changed anything. */
+  | { readonly type: "pauseSchedule"; readonly id: ScheduleId; readonly reply: Reply<boolean> }
+  | { readonly type: "resumeSchedule"; readonly id: ScheduleId; readonly reply: Reply<boolean> }
+  | { readonly type: "cancelSchedule"; readonly id: ScheduleId; readonly reply: Reply<boolean> }
+  | {
+      readonly type: "deleteSchedule";
+      readonly id: ScheduleId;
+      /** Its tasks that have not started are cancelled. */
+      readonly cancelQueued: boolean;
+      readonly reply: Reply<boolean>;
+    }
+  /** Fires by hand. Replies with nothing when a task of it has not ended and it does not overlap. */
+  | {
+      readonly type: "triggerSchedule";
+      readonly id: ScheduleId;
+      /** Of the new task. */
+      readonly taskId: TaskId;
+      readonly args?: Payload;
+      readonly force: boolean;
+      readonly reply: Reply<TaskId | undefined>;
+    }
+  /** Replies with the tasks of all schedules that it has fired. */
+  | {
+      readonly type: "emit";
+      readonly event: string;
+      readonly payload: Payload;
+      /** Tells emissions apart. */
+      readonly emission: string;
+      readonly reply: Reply<readonly TaskId[]>;
+    }
+  /** Replies whether that changed anything. */
+  | {
+      readonly type: "switch";
+      readonly to: "start" | "pause" | "resume" | "shutdown";
+      readonly reply: Reply<boolean>;
+    }
+  /** Tasks of schedules have ended: something may be due. */
+  | { readonly type: "tasksEnded" };

@@ -3,7 +3,8 @@ import type { EpochMs } from "../base/clock.ts";
 import { StoreFullError } from "../base/errors.ts";
 import type { AttemptNote } from "../executor/executor.ts";
 import type { AnswerTo, Change, Claim, Claimed, Retention, Storage } from "../storage/storage.ts";
-import type { StoredTask, TaskId } from "../task/task.ts";
+import { handlerKey, type StoredTask, type TaskId } from "../task/task.ts";
+import type { Breakers } from "./breakers.ts";
 import { Demand, type OpenClaim } from "./demand.ts";
 import { drained } from "./draining.ts";
 import type { Followers } from "./followers.ts";
@@ -12,6 +13,7 @@ import type {
   DrainReport,
   EndedAttempt,
   QueueMessage,
+  SchedulerMessage,
   StopMode,
   SweeperMessage,
 } from "./protocol.ts";
@@ -21,14 +23,16 @@ import type { Waiters } from "./waiters.ts";
 export interface QueueParts {
   readonly storage: Storage;
   readonly epoch: number;
-  /** Names that a module defines. */
+  /** By `handlerKey`, what the modules define. */
   readonly names: ReadonlySet<string>;
   readonly retention: Retention;
   /** Shared by all lives of the actor. */
   readonly waiters: Waiters;
   readonly followers: Followers;
+  readonly breakers: Breakers;
   readonly dispatcher: () => ActorRef<DispatcherMessage>;
   readonly sweeper: () => ActorRef<SweeperMessage>;
+  readonly scheduler: () => ActorRef<SchedulerMessage>;
   /** The name under which tasks are claimed for the dispatcher. */
   readonly owner: string;
   /** Where tasks run that do not say. */
@@ -47,6 +51,7 @@ export type Inbox =
   | { readonly type: "drainWaitOver" }
   | { readonly type: "spaceAgain" }
   | { readonly type: "settleEnded" }
+  | { readonly type: "breakersMove" }
   | { readonly type: "storeNotes" }
   | { readonly type: "committed"; readonly next: () => void }
   | { readonly type: "crash"; readonly error: unknown };
@@ -212,13 +217,10 @@ function nextClaim(state: QueueState): OpenClaim | undefined {
   return state.isStopping || state.dispatcherLife === undefined ? undefined : state.demand.take();
 }
 
-const changeFor = ({ owner }: QueueState, { limit, room }: OpenClaim, now: EpochMs): Claim => ({
-  type: "claim",
-  limit,
-  now,
-  owner,
-  room,
-});
+function changeFor({ owner, breakers, claimed }: QueueState, { limit, room }: OpenClaim, now: EpochMs): Claim {
+  const perName = breakers.roomAt(now, claimed.values());
+  return { type: "claim", limit, now, owner, room, ...(perName === undefined ? {} : { perName }) };
+}
 
 function handleClaimed(
   state: QueueState,
@@ -226,7 +228,7 @@ function handleClaimed(
   claim: OpenClaim,
   { tasks, expired, heldUntil }: Claimed,
 ): void {
-  const isKnown = ({ request }: StoredTask): boolean => state.names.has(request.name);
+  const isKnown = ({ request }: StoredTask): boolean => state.names.has(handlerKey(request));
   const known = tasks.every(isKnown) ? tasks : tasks.filter(isKnown);
   const unknown = known === tasks ? [] : tasks.filter((task) => !isKnown(task));
   const life = state.dispatcherLife;
@@ -265,6 +267,12 @@ export function tellExpired(state: QueueState, self: Self<Inbox>, ids: readonly 
   lookForEnds(state, self, ids);
   forgetSoon(state, self);
   retryWaitingForRoom(state);
+  tellScheduler(state);
+}
+
+/** Tasks have ended that schedules may wait for: these, or some whose origin is not known here. */
+export function tellScheduler({ scheduler }: QueueState, tasks?: readonly Pick<StoredTask, "request">[]): void {
+  if (tasks?.every(({ request }) => request.schedule === undefined) !== true) scheduler().tell({ type: "tasksEnded" });
 }
 
 /** Tells those who wait for these tasks of those that have ended, as they are stored. */

@@ -1,9 +1,9 @@
 import { defineActor, type Actor, type Self } from "../actor/actor.ts";
-import type { StoredTask } from "../task/task.ts";
+import { nameIn, type StoredTask } from "../task/task.ts";
 import { advance } from "./advancing.ts";
-import { cancelTasks, deleteTasks, moveTasks, purge, requeueTasks } from "./control.ts";
+import { cancelTasks, deleteTasks, moveTasks, purge, requeueTasks, unparkTasks } from "./control.ts";
 import { drain, drained, drainWaitOver } from "./draining.ts";
-import { enqueueTasks, publishStage } from "./enqueueing.ts";
+import { enqueueTasks, publishStage, tasksStored } from "./enqueueing.ts";
 import { endLease, lease, leaseWaitOver, serveLeases } from "./leases.ts";
 import { follow, keep, noted, recall, storeNotes } from "./noting.ts";
 import { storedOutcome } from "./outcome.ts";
@@ -12,6 +12,7 @@ import {
   commit,
   createState,
   lookForEnds,
+  poke,
   retryLeases,
   retryWaitingForRoom,
   spaceAgain,
@@ -20,7 +21,7 @@ import {
   type QueueParts,
   type QueueState,
 } from "./queue-state.ts";
-import { handleAttemptsEnded, handleDispatcherStarted, hurry, park, settleEnded } from "./settling.ts";
+import { breakersMove, handleAttemptsEnded, handleDispatcherStarted, hurry, park, settleEnded } from "./settling.ts";
 
 /**
  * Decides what is next. Every message becomes one list of changes, committed together; where workers have room, a claim
@@ -35,6 +36,7 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
         commit(state, self, [{ type: "stage", stage, tasks }], () => reply(), reply.reject);
       },
       publish: publishStage,
+      tasksStored,
       wait(state, { ids, sink }, self) {
         for (const id of ids) state.waiters.add(id, sink);
         hurry(state, self, ids);
@@ -86,6 +88,11 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
         settleEnded(state, self);
       },
       dispatcherStarted: handleDispatcherStarted,
+      workersChanged(state, { workers }, self) {
+        state.demand.setWorkers(workers);
+        poke(state, self);
+      },
+      namesChanged: unparkTasks,
       noted,
       storeNotes(state, _message, self) {
         storeNotes(state, self);
@@ -96,6 +103,7 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
       settleEnded(state, _message, self) {
         settleEnded(state, self);
       },
+      breakersMove,
       park,
       spaceAgain,
       advance,
@@ -110,9 +118,10 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
 
 async function start(parts: QueueParts, self: Self<Inbox>): Promise<QueueState> {
   const { storage, names, waiters } = parts;
-  // Tasks that were parked under a name that is registered now may run again.
+  // Tasks that were parked under a name that is registered now may run again; those of another version are parked again.
+  const known = new Set(Array.from(names, nameIn));
   for (const [name] of await storage.parked()) {
-    if (!names.has(name)) continue;
+    if (!known.has(name)) continue;
     for (let count = 1; count > 0;) [count] = await storage.commit([{ type: "unpark", name, limit: 5_000 }]);
   }
   const state = createState(parts, await claimedBefore(parts));

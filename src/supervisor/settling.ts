@@ -13,6 +13,7 @@ import {
   poke,
   retryLeases,
   retryWaitingForRoom,
+  tellScheduler,
   wakeBy,
   type Inbox,
   type QueueState,
@@ -70,6 +71,7 @@ export function handleDispatcherStarted(
   self: Self<Inbox>,
 ): void {
   state.dispatcherLife = life;
+  if (state.breakers.statesAt(self.clock.now()).size > 0) breakersMove(state, undefined, self);
   state.demand.restart(wanted, workers);
   const known = new Set(state.ended.map(({ task }) => task.id));
   const lost = [...state.claimed.values()].filter(({ id }) => !running.has(id) && !known.has(id));
@@ -91,19 +93,36 @@ export function park(state: QueueState, { tasks }: Extract<Inbox, { type: "park"
 
 function settleAttempts(state: QueueState, self: Self<Inbox>, ended: readonly EndedAttempt[]): void {
   const now = self.clock.now();
+  let hasOpened = false;
   const settlements = ended.map((attempt) => {
     const { task, report } = attempt;
     state.claimed.delete(task.id);
     const stop = stopCause(state, attempt);
-    return settlementFor(task, report, stop, { epoch: state.epoch, now, random: self.random() });
+    const settlement = settlementFor(task, report, stop, { epoch: state.epoch, now, random: self.random() });
+    const isPutOff = report.end.type === "fault" && report.end.fault.retryDelayMs !== undefined;
+    if (!isPutOff && state.breakers.ended(task.request.name, settlement.end, now)) hasOpened = true;
+    return settlement;
   });
+  if (hasOpened) breakersMove(state, undefined, self);
   settle(state, self, settlements, () => {
+    const tasks = ended.map(({ task }) => task);
+    tellScheduler(state, tasks);
     // What comes back may have outlived its time meanwhile.
     for (const { task, report } of ended) {
       const { expiresAt } = task.request;
       if (report.end.type !== "value" && expiresAt !== undefined) wakeBy(state, self, expiresAt);
     }
   });
+}
+
+/** A breaker has opened, or its time is over: the dispatcher is told what it must not start, and claims look again. */
+export function breakersMove(state: QueueState, _message: Inbox | undefined, self: Self<Inbox>): void {
+  const now = self.clock.now();
+  state.dispatcher().tell({ type: "hold", names: state.breakers.openAt(now) });
+  const at = state.breakers.nextAt(now);
+  if (at !== undefined) self.setTimer("breakersMove", at, { type: "breakersMove" });
+  becameReady(state);
+  poke(state, self);
 }
 
 function stopCause(state: QueueState, { task, timedOutMs, stalledMs }: EndedAttempt): StopCause | undefined {

@@ -95,6 +95,14 @@ export class Station {
     return at === -1 ? undefined : this.#waiting.splice(at, 1)[0];
   }
 
+  /** Takes those of these names out that wait. */
+  removeNamed(names: ReadonlySet<string>): readonly Waiting[] {
+    const [mine, others] = [[] as Waiting[], [] as Waiting[]];
+    for (const waiting of this.removeAll()) (names.has(waiting.task.request.name) ? mine : others).push(waiting);
+    this.#waiting = others;
+    return mine;
+  }
+
   /** Takes all out that wait. */
   removeAll(): readonly Waiting[] {
     const left = this.#waiting.slice(this.#next);

@@ -112,6 +112,13 @@ export class Workload {
     this.#takeBack((active) => active.lowest < rank && unstarted(active) > 0);
   }
 
+  /** What has not begun of batches that have a task of these names is taken back. */
+  takeBackNamed(names: ReadonlySet<string>): void {
+    this.#takeBack(
+      (active) => unstarted(active) > 0 && [...active.tasks.values()].some(({ task }) => names.has(task.request.name)),
+    );
+  }
+
   /** Takes back what is chosen, and what was given after the first of that and has not begun, so that none is passed. */
   #takeBack(isChosen: (active: ActiveRun) => boolean): void {
     const inOrder = [...this.active];

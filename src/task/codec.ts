@@ -14,6 +14,8 @@ const format = {
   plain: 1,
   /** Its tree: see tree.ts. */
   tree: 2,
+  /** The payload of arguments, and behind it that of an event: see `withEvent`. */
+  event: 3,
 } as const;
 
 const packr = new Packr({
@@ -74,6 +76,28 @@ function pack(tree: unknown, first: number, what: string): Payload {
   }
 }
 
+/** Arguments with the payload of an event behind them. Whoever decodes that gets the arguments. */
+export function withEvent(args: Payload, event: Payload): Payload {
+  const joined = new Uint8Array(eventHead + args.length + event.length);
+  joined[0] = format.event;
+  new DataView(joined.buffer).setUint32(1, args.length);
+  joined.set(args, eventHead);
+  joined.set(event, eventHead + args.length);
+  return joined;
+}
+
+/** The two parts of what `withEvent` made. Arguments without an event are given back as they are. */
+export function splitEvent(payload: Payload): { readonly args: Payload; readonly event?: Payload } {
+  if (payload[0] !== format.event) return { args: payload };
+  if (payload.length < eventHead) throw new UnreadablePayloadError("it is damaged");
+  const end = eventHead + new DataView(payload.buffer, payload.byteOffset).getUint32(1);
+  if (end > payload.length) throw new UnreadablePayloadError("it is damaged");
+  return { args: payload.subarray(eventHead, end), event: payload.subarray(end) };
+}
+
+/** The format, and the length of the arguments. */
+const eventHead = 5;
+
 /**
  * The value of a payload, made of new objects.
  *
@@ -81,6 +105,7 @@ function pack(tree: unknown, first: number, what: string): Payload {
  */
 export function decode(payload: Payload): unknown {
   const first = payload[0];
+  if (first === format.event) return decode(splitEvent(payload).args);
   if (first !== format.plain && first !== format.tree) {
     throw new UnreadablePayloadError(
       first === undefined ? "it is empty" : `it has format ${first}, which is not known`,

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { EpochMs } from "../base/clock.ts";
 import { NoCurrentTaskError } from "../base/errors.ts";
+import type { Args, Handler, TaskDefinition, TaskOptions } from "./definition.ts";
 import type { LogLevel } from "./log-line.ts";
 import type { Metadata, TaskId } from "./task.ts";
 
@@ -20,6 +21,10 @@ export interface TaskContext<R = Readonly<Record<string, unknown>>> {
   readonly cancelled: boolean;
   /** When the attempt is stopped; left out when the task has no `timeout`. */
   readonly deadline?: EpochMs;
+  /** The schedule that stored the task; `undefined` for one that was enqueued. */
+  readonly schedule?: ScheduleContext | undefined;
+  /** The event that the schedule has fired on; `undefined` where there was none. */
+  readonly event?: EventContext | undefined;
   /** What the worker has set up, see `defineResources`; empty when nothing was defined. */
   readonly resources: R;
   /**
@@ -48,8 +53,39 @@ export interface TaskContext<R = Readonly<Record<string, unknown>>> {
    * @throws what `make` throws. NotSerializableError, PayloadTooLargeError. CancelledError when the attempt is over.
    */
   checkpoint<T>(key: string, make: () => T): Promise<Awaited<T>>;
+  /**
+   * Stores a new task, as `enqueue` of the runtime does; resolves when it is on disk. With `onConflict: "skip"`, there
+   * may be none. Waiting for its result is left to others: a task that waits for tasks keeps them from a worker.
+   *
+   * An attempt that is repeated stores it again: give it an `id` or a `dedupeKey`, or store it in a checkpoint.
+   *
+   * @throws as `enqueue`. CancelledError when the attempt is over.
+   */
+  enqueue<F extends Handler>(
+    task: TaskDefinition<string, F>,
+    args: Args<F>,
+    options?: TaskOptions,
+  ): Promise<{ readonly id: TaskId } | undefined>;
+  enqueue(task: string, args: readonly unknown[], options?: TaskOptions): Promise<{ readonly id: TaskId } | undefined>;
   /** @throws CancelledError when `cancelled`. */
   throwIfCancelled(): void;
+}
+
+export interface ScheduleContext {
+  readonly id: string;
+  /** As it was when it fired. */
+  readonly name: string;
+  /** The moment that was planned, however late it is: the same in every attempt. That of the call where it was not planned. */
+  readonly scheduledFor: Date;
+}
+
+export interface EventContext {
+  readonly name: string;
+  /**
+   * What was emitted. Where it and the last argument are plain objects, its fields are also in that argument, in the place
+   * of those that the schedule gives.
+   */
+  readonly payload: unknown;
 }
 
 /**

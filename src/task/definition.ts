@@ -1,7 +1,9 @@
 import { types } from "node:util";
+import type { Bytes } from "../base/bytes.ts";
 import type { Duration } from "../base/duration.ts";
 import { InvalidArgumentError } from "../base/errors.ts";
 import { checkName } from "../base/names.ts";
+import { schedulesOf, type DeclaredSchedule } from "./declared.ts";
 import type { StandardSchemaV1 } from "./standard-schema.ts";
 import type { Metadata, TaskId } from "./task.ts";
 
@@ -92,6 +94,11 @@ export interface CommonOptions {
    * limit.
    */
   readonly stallTimeout?: Duration | undefined;
+  /**
+   * The most memory that the child process of an attempt may hold: bytes, or text such as `"512mb"`. At least 64 MB. Goes
+   * with executor `"process"` alone. Default: no limit.
+   */
+  readonly memory?: Bytes | undefined;
   /** How often an attempt that fails or times out is repeated. Default 0. */
   readonly maxRetries?: number | undefined;
   /** A fixed delay before each retry. Excludes `backoff`. */
@@ -120,8 +127,11 @@ export interface CommonOptions {
   readonly concurrencyKey?: string | undefined;
 }
 
-/** Worker threads, child processes, or promises on the event loop of one thread. */
-export type ExecutorName = "thread" | "process" | "async";
+/**
+ * Worker threads, child processes, promises on the event loop of one thread, or a custom executor by the name that
+ * `open` gave it.
+ */
+export type ExecutorName = "thread" | "process" | "async" | (string & {});
 
 /** How many run at the same time. */
 export interface ConcurrencyOptions {
@@ -137,16 +147,34 @@ export interface RateLimitOptions {
   readonly max: number;
   /** At most 30 days. */
   readonly per: Duration;
+  /** Each `concurrencyKey` has its own; tasks without one are not limited. Default: false. */
+  readonly perKey?: boolean | undefined;
+}
+
+/** When tasks stay in their queues because others of their name failed. */
+export interface BreakerOptions {
+  /** Failed attempts in a row that open it. Default 5. */
+  readonly threshold?: number | undefined;
+  /** How long it stays open. Default `"60s"`. */
+  readonly cooldown?: Duration | undefined;
+  /** How many may run at a time after that, and how many have to succeed in a row to close it. Default 3. */
+  readonly probes?: number | undefined;
 }
 
 /** Options of a definition, for a handler that takes `A`. */
 export interface DefineOptions<A extends readonly unknown[] = readonly unknown[]> extends CommonOptions {
   /** Whether to retry after this error, while retries are left. Default: always. */
   readonly retryIf?: ((error: unknown) => boolean) | undefined;
-  /** Shown with the task. */
+  /**
+   * Of the handler. Modules may define several versions of a name: a task is run by the version that it was stored for,
+   * and parked while that is not defined. New tasks are for the highest, in which numbers count as such (1.10 is above 1.9);
+   * enqueueing a definition is for its own.
+   */
   readonly version?: string | undefined;
   /** The most tasks of this name, over all queues, that run at the same time. */
   readonly concurrency?: number | ConcurrencyOptions | undefined;
+  /** A circuit breaker: while it is open, tasks of this name stay in their queues. Default: none. */
+  readonly breaker?: BreakerOptions | undefined;
   /** How many tasks of this name, over all queues, may start. */
   readonly rateLimit?: RateLimitOptions | undefined;
   /** A schema of the list of arguments, checked when a task is enqueued. The handler gets what it gives. */
@@ -159,7 +187,7 @@ export interface TaskOptions extends CommonOptions {
   readonly id?: TaskId | undefined;
   /** Not to be started before: a Date, or milliseconds since 1970. Excludes `delay` and `schedule`. */
   readonly runAt?: Date | number | undefined;
-  /** `at(date)`: the same as `runAt`. */
+  /** `at(date)`: the same as `runAt`. All other triggers make a schedule. */
   readonly schedule?: { readonly type: "at"; readonly at: number } | undefined;
   /** At most one unfinished task of a queue has this key; see `onConflict`. */
   readonly dedupeKey?: string | undefined;
@@ -258,6 +286,8 @@ export function definitionOf(value: unknown): Definition | undefined {
 /** A task that a module exports. */
 export interface ModuleTask extends Definition {
   readonly handler: (...args: unknown[]) => unknown;
+  /** Declared of it; left out where there are none. */
+  readonly schedules?: readonly DeclaredSchedule[];
 }
 
 /**
@@ -271,15 +301,20 @@ export function tasksIn(moduleExports: object): ModuleTask[] {
   for (const [exported, value] of Object.entries(moduleExports)) {
     if (isHandler(value)) {
       const definition = definitionOf(value) ?? namedAfter(exported);
-      if (definition !== undefined) tasks.set(definition, { ...definition, handler: value });
+      if (definition !== undefined) tasks.set(definition, moduleTask(definition, value));
     } else if (typeof value === "function" && isClass(value)) {
       for (const { value: method } of Object.values(Object.getOwnPropertyDescriptors(value))) {
         const definition = definitionOf(method);
-        if (definition !== undefined) tasks.set(definition, { ...definition, handler: method.bind(value) });
+        if (definition !== undefined) tasks.set(definition, moduleTask(definition, method.bind(value)));
       }
     }
   }
   return [...tasks.values()];
+}
+
+function moduleTask(definition: Definition, handler: ModuleTask["handler"]): ModuleTask {
+  const schedules = schedulesOf(definition);
+  return { ...definition, handler, ...(schedules.length === 0 ? {} : { schedules }) };
 }
 
 /** The names that Node gives to exports that have none. */

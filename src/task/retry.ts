@@ -40,7 +40,7 @@ export function backoffDelay(backoff: Backoff, failures: number, random: number)
 
 /** What the worker says of an attempt that gave no value. */
 export interface AttemptFault {
-  readonly reason: "error" | "timeout" | "stalled" | "crash" | "interrupted";
+  readonly reason: "error" | "timeout" | "stalled" | "memory" | "crash" | "interrupted";
   /** `false`: thrown as `NonRetryable`, or refused by `retryIf`. */
   readonly isRetryable: boolean;
   /** Thrown as `RetryLater`: the exact delay. */
@@ -81,7 +81,8 @@ export function judge(
     }
     case "error":
     case "timeout":
-    case "stalled": {
+    case "stalled":
+    case "memory": {
       const counts = { failures: failures + 1, crashes, interruptions };
       if (!fault.isRetryable || counts.failures > request.maxRetries)
         return { ...counts, to: "failed", reason: fault.reason };

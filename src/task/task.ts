@@ -17,6 +17,8 @@ export type Metadata = Readonly<Record<string, unknown>>;
  */
 export interface TaskRequest {
   readonly name: string;
+  /** Of the handler that is to run it. */
+  readonly version?: string;
   readonly queue: string;
   /** Higher first, -1000 to 1000. */
   readonly priority: number;
@@ -29,7 +31,9 @@ export interface TaskRequest {
   readonly timeoutMs?: number;
   /** The longest that one attempt may say nothing. */
   readonly stallTimeoutMs?: number;
-  /** How often a failed attempt (a handler error, a timeout or a stall) is repeated. */
+  /** The most memory that the process of an attempt may hold. */
+  readonly memoryBytes?: number;
+  /** How often a failed attempt (a handler error, a timeout, a stall, too much memory) is repeated. */
   readonly maxRetries: number;
   readonly backoff: Backoff;
   /** Interruptions after which the task fails; unlimited when left out. */
@@ -44,15 +48,36 @@ export interface TaskRequest {
   readonly concurrencyKey?: string;
   /** Where it runs; the default executor when left out. */
   readonly executor?: string;
+  /** The schedule that asked for it. */
+  readonly schedule?: ScheduleOrigin;
   readonly tags: readonly string[];
   readonly metadata: Metadata;
 }
+
+/** Where a task of a schedule comes from. */
+export interface ScheduleOrigin {
+  readonly id: string;
+  /** Of the schedule, as it was then. */
+  readonly name: string;
+  /** The moment it was planned for; that of the call or event where there was no plan. */
+  readonly slot: EpochMs;
+  /** The event that fired it. Its payload is in the task's arguments, behind the schedule's. */
+  readonly event?: string;
+}
+
+/** Names a handler: each version of a task has its own. No name contains a control character. */
+export const handlerKey = ({ name, version }: Pick<TaskRequest, "name" | "version">): string =>
+  version === undefined ? name : `${name}\0${version}`;
+
+/** The name in a `handlerKey`. */
+export const nameIn = (key: string): string => key.split("\0", 1)[0] ?? key;
 
 /** Why an attempt ended without a value. */
 export type FailureReason =
   | "error"
   | "timeout"
   | "stalled"
+  | "memory"
   | "crash"
   | "poison"
   | "interrupted"

@@ -33,6 +33,9 @@ test.each([
   ["w5", ["W5 5 ms efficiency", "W5 5 ms efficiency against the main thread", "W5 5 ms call on a worker thread"]],
   ["w5-1ms", ["W5 1 ms efficiency"]],
   ["w5-100us", ["W5 0.1 ms efficiency"]],
+  ["w5-10us,w5-100ms", ["W5 0.01 ms tasks a second", "W5 100 ms efficiency"]],
+  ["w5-process", ["W5 5 ms in processes efficiency"]],
+  ["urgent", ["Urgent wait p50", "Urgent wait p99"]],
   ["w8", ["W8 private memory, stored", "W8 file", "W8 open", "W8 private memory, opened"]],
   ["idle", ["Idle"]],
 ])("a quick run of %s gives its figures", { timeout: 5 * minutes }, async (only, names) => {

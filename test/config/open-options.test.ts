@@ -25,6 +25,7 @@ describe("what is left out", () => {
         processes: 0,
         promises: 0,
         environment: [],
+        custom: new Map(),
         byDefault: "thread",
       },
       queues: new Map(),
@@ -110,6 +111,12 @@ describe("limits of queues", () => {
     expect(queue({ rateLimit: { max: 10, per: "1s" } })?.rateLimit).toEqual({ max: 10, perMs: 1_000 });
   });
 
+  test("of rates count per key only where that is asked for", () => {
+    const rateLimit = { max: 10, per: "1s" };
+    expect(queue({ rateLimit: { ...rateLimit, perKey: true } })?.rateLimit).toMatchObject({ perKey: true });
+    expect(queue({ rateLimit: { ...rateLimit, perKey: false } })?.rateLimit).not.toHaveProperty("perKey");
+  });
+
   test.each([
     [{ concurrency: 0 }, "INVALID_ARGUMENT", "options.queues.q.concurrency"],
     [{ concurrency: { perKey: 1.5 } }, "INVALID_ARGUMENT", "options.queues.q.concurrency.perKey"],
@@ -121,6 +128,7 @@ describe("limits of queues", () => {
     [{ rateLimit: { max: 1_000_001, per: "1s" } }, "INVALID_ARGUMENT", "options.queues.q.rateLimit.max"],
     [{ rateLimit: { max: 1, per: 0 } }, "INVALID_ARGUMENT", "options.queues.q.rateLimit.per"],
     [{ rateLimit: { max: 1, per: "31d" } }, "INVALID_ARGUMENT", "options.queues.q.rateLimit.per"],
+    [{ rateLimit: { max: 1, per: 1, perKey: 2 } }, "INVALID_ARGUMENT", "options.queues.q.rateLimit.perKey"],
     [{ weight: 0 }, "INVALID_ARGUMENT", "options.queues.q.weight"],
     [{ weight: 1_001 }, "INVALID_ARGUMENT", "options.queues.q.weight"],
     [{ priorityPolicy: "lifo" }, "INVALID_ARGUMENT", "options.queues.q.priorityPolicy"],

@@ -22,6 +22,7 @@ import { queueing } from "./storage/queueing.ts";
 import { reading } from "./storage/reading.ts";
 import { reopening } from "./storage/reopening.ts";
 import { aging, moving, routing } from "./storage/routing.ts";
+import { scheduling } from "./storage/scheduling.ts";
 import { staging } from "./storage/staging.ts";
 import { waiting } from "./storage/waiting.ts";
 
@@ -50,6 +51,7 @@ export function describeStorage(name: string, create: CreateFixture): void {
     describe("interruptions", () => interrupting(bench));
     describe("cancel, requeue, delete", () => intervening(bench));
     describe("stage and publish", () => staging(bench));
+    describe("schedules", () => scheduling(bench));
     describe("queues", () => queueing(bench));
     describe("get, list, result", () => reading(bench));
     describe("counts", () => counting(bench));

@@ -35,6 +35,7 @@ const pages = [
   "docs/guides/choosing-an-executor.md",
   "docs/guides/inside-a-task.md",
   "docs/guides/limits.md",
+  "docs/guides/schedules.md",
   "docs/guides/timeouts-and-cancellation.md",
 ];
 

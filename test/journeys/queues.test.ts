@@ -611,7 +611,7 @@ test("trap 22: without threads, drain waits until everything has been dequeued a
     expect(await lease.ack()).toBe(true);
   }
 
-  expect(await drained).toEqual({ paused: 0, parked: 0, scheduled: 0, blocked: 0 });
+  expect(await drained).toEqual({ paused: 0, parked: 0, scheduled: 0, blocked: 0, held: 0 });
 });
 
 test("Q03: those who wait for tasks get them in the order in which they asked", async () => {

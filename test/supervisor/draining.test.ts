@@ -6,7 +6,7 @@ import { birth, stateOf, TestSupervisor } from "./test-supervisor.ts";
 
 const drain = (supervisor: TestSupervisor, waitMs?: number): Promise<DrainReport | undefined> =>
   supervisor.ask((reply) => ({ type: "drain", ...(waitMs === undefined ? {} : { waitMs }), reply }));
-const nothing: DrainReport = { paused: 0, parked: 0, scheduled: 0, blocked: 0 };
+const nothing: DrainReport = { paused: 0, parked: 0, scheduled: 0, blocked: 0, held: 0 };
 
 /** The moment at which a drain resolves, after the birth of all tasks. */
 async function drainedAt(supervisor: TestSupervisor): Promise<number> {
@@ -96,7 +96,7 @@ describe("drain", () => {
     const drained = drain(supervisor);
     await supervisor.advance(100);
 
-    expect(await drained).toEqual({ paused: 3, parked: 2, scheduled: 1, blocked: 0 });
+    expect(await drained).toEqual({ paused: 3, parked: 2, scheduled: 1, blocked: 0, held: 0 });
   });
 
   test("does not wait for parked tasks alone", async () => {

@@ -32,6 +32,10 @@ export class ObservedStorage implements Storage {
   readonly queues: Storage["queues"];
   readonly parked: Storage["parked"];
   readonly nextDue: Storage["nextDue"];
+  readonly schedules: Storage["schedules"];
+  readonly dueSchedules: Storage["dueSchedules"];
+  readonly scheduleHistory: Storage["scheduleHistory"];
+  readonly scheduleTotals: Storage["scheduleTotals"];
   readonly close: Storage["close"];
   /** What is on disk. */
   readonly inner: Storage;
@@ -49,6 +53,10 @@ export class ObservedStorage implements Storage {
     this.queues = () => this.#after(() => inner.queues());
     this.parked = () => this.#after(() => inner.parked());
     this.nextDue = () => this.#after(() => inner.nextDue());
+    this.schedules = (query) => this.#after(() => inner.schedules(query));
+    this.dueSchedules = (now, limit) => this.#after(() => inner.dueSchedules(now, limit));
+    this.scheduleHistory = (id, limit) => this.#after(() => inner.scheduleHistory(id, limit));
+    this.scheduleTotals = (now) => this.#after(() => inner.scheduleTotals(now));
     this.close = () => inner.close();
   }
 

@@ -3,23 +3,45 @@ import { seededRandom } from "../../src/actor/seeded-random.ts";
 import { SeededTurns } from "../../src/actor/seeded-turns.ts";
 import { createSystem, type RunningTree } from "../../src/actor/system.ts";
 import { VirtualClock, type EpochMs } from "../../src/base/clock.ts";
-import type { NewTask, QueueRecord, QueueSettings, Retention, StateCounts } from "../../src/storage/storage.ts";
+import type { ResolvedScheduler } from "../../src/config/scheduler-options.ts";
+import { defaultMissedPolicy } from "../../src/schedule/missed.ts";
+import type { ScheduleId } from "../../src/schedule/schedule.ts";
+import type { RecoveryReport } from "../../src/supervisor/scheduler-state.ts";
+import type {
+  NewTask,
+  QueueRecord,
+  QueueSettings,
+  Retention,
+  StateCounts,
+  Storage,
+} from "../../src/storage/storage.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import type {
   DispatcherMessage,
   LeasedTask,
   OutcomeSink,
   QueueMessage,
+  SchedulerMessage,
   SweeperMessage,
   TaskOutcome,
 } from "../../src/supervisor/protocol.ts";
+import { Breakers } from "../../src/supervisor/breakers.ts";
 import { tree } from "../../src/supervisor/tree.ts";
+import type { BreakerSettings } from "../../src/task/breaker.ts";
 import type { StoredTask, TaskId, TaskLife } from "../../src/task/task.ts";
+import { aTask } from "../support/tasks.ts";
 import { ObservedStorage } from "./observed-storage.ts";
 import { SimulatedExecutor, type Behaviour } from "./simulated-executor.ts";
 
 export const birth = 1_000;
 const forEver = 1e12;
+const schedulerDefaults: ResolvedScheduler = {
+  enabled: true,
+  timezone: "UTC",
+  checkIntervalMs: 1_000,
+  missed: defaultMissedPolicy,
+  metrics: true,
+};
 
 export interface SupervisorOptions {
   readonly seed?: number;
@@ -30,9 +52,17 @@ export interface SupervisorOptions {
   readonly behave?: (task: StoredTask) => Behaviour;
   readonly retention?: Partial<Retention>;
   readonly latencyMs?: number;
+  readonly scheduler?: Partial<ResolvedScheduler>;
+  /** The version of a task that is the newest. */
+  readonly versionOf?: (name: string) => string | undefined;
   readonly queues?: Readonly<Record<string, QueueSettings>>;
+  readonly breakers?: Readonly<Record<string, BreakerSettings>>;
   /** Stored before the actors start. */
   readonly stored?: readonly NewTask[];
+  /** What is there already; nothing when left out. */
+  readonly storage?: Storage;
+  /** When it starts; `birth` when left out. */
+  readonly now?: EpochMs;
 }
 
 /** Takes notes of what it is told. */
@@ -50,14 +80,17 @@ export class Listener implements OutcomeSink {
 
 /** The supervisor's actors with nothing real around them: a virtual clock, seeded turns, simulated workers. */
 export class TestSupervisor {
-  readonly clock = new VirtualClock(birth);
+  readonly clock: VirtualClock;
   readonly log: { readonly message: string; readonly fields: { readonly actor?: string; readonly error?: unknown } }[] =
     [];
   readonly listener = new Listener();
+  readonly scheduleErrors: { readonly id: ScheduleId; readonly error: unknown }[] = [];
+  readonly recovered: RecoveryReport[] = [];
   readonly #turns: SeededTurns;
   #parts: { storage: ObservedStorage; executor: SimulatedExecutor; tree: RunningTree } | undefined;
 
-  private constructor(seed: number) {
+  private constructor(seed: number, now: EpochMs) {
+    this.clock = new VirtualClock(now);
     this.#turns = new SeededTurns(seed);
   }
 
@@ -70,9 +103,9 @@ export class TestSupervisor {
       retention,
       queues = {},
     } = options;
-    const supervisor = new TestSupervisor(seed);
+    const supervisor = new TestSupervisor(seed, options.now ?? birth);
     const { clock } = supervisor;
-    const storage = new ObservedStorage(memoryStorage(), clock);
+    const storage = new ObservedStorage(options.storage ?? memoryStorage(), clock);
     const executor = new SimulatedExecutor(clock, threads, behave ?? (() => ({ durationMs: 10 })));
     const kept = { completedMs: 86_400_000, failedMs: 30 * 86_400_000, eventsMs: 86_400_000, ...retention };
     const { epoch } = await storage.open({ owner: "test", now: clock.now(), events: "all", retention: kept });
@@ -96,6 +129,16 @@ export class TestSupervisor {
         executors: { all: new Map([["thread", executor]]), byDefault: "thread" },
         names: names instanceof Set ? names : new Set(names),
         retention: kept,
+        breakers: new Breakers(new Map(Object.entries(options.breakers ?? {}))),
+        newChild: ({ id, attempt, name, args }) =>
+          Promise.resolve({ parent: { id, attempt }, task: { ...aTask({ name }), args }, onFull: "error" }),
+        scheduler: {
+          settings: { ...schedulerDefaults, ...options.scheduler },
+          course: { mode: options.scheduler?.enabled === false ? "stopped" : "running", startedAt: undefined },
+          versionOf: options.versionOf ?? (() => undefined),
+          onError: (id, error) => void supervisor.scheduleErrors.push({ id, error }),
+          onRecovered: (report) => void supervisor.recovered.push(report),
+        },
       }),
     );
     supervisor.#parts = { storage, executor, tree: running };
@@ -121,6 +164,10 @@ export class TestSupervisor {
 
   get dispatcher(): ActorRef<DispatcherMessage> {
     return this.tree.ref<DispatcherMessage>("dispatcher");
+  }
+
+  get scheduler(): ActorRef<SchedulerMessage> {
+    return this.tree.ref<SchedulerMessage>("scheduler");
   }
 
   get sweeper(): ActorRef<SweeperMessage> {
@@ -152,7 +199,7 @@ export class TestSupervisor {
   }
 
   /** Gives an actor a message that it cannot handle. */
-  crash(actor: "queue" | "dispatcher" | "sweeper"): void {
+  crash(actor: "queue" | "dispatcher" | "sweeper" | "scheduler"): void {
     this.tree.ref<Message>(actor).tell({ type: "a message that nobody knows" });
   }
 
@@ -215,9 +262,17 @@ export class TestSupervisor {
     return this.executor.starts.filter((start) => start.id === id).map(({ at }) => at);
   }
 
+  /** Asks the scheduler, and lets time pass for the disk until there is an answer. */
+  schedule<T>(build: (reply: Reply<T>) => SchedulerMessage): Promise<T> {
+    return this.#waited(watched(this.scheduler.ask(build, forEver)));
+  }
+
   /** Asks, and lets time pass for the disk until there is an answer. */
-  async answered<T>(build: (reply: Reply<T>) => QueueMessage): Promise<T> {
-    const answer = this.ask(build);
+  answered<T>(build: (reply: Reply<T>) => QueueMessage): Promise<T> {
+    return this.#waited(this.ask(build));
+  }
+
+  async #waited<T>(answer: Promise<T>): Promise<T> {
     await this.settle();
     // The disk takes its time.
     for (let step = 0; step < 100 && (await stateOf(answer)) === "pending"; step++) await this.advance(1);

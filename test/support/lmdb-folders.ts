@@ -15,7 +15,7 @@ export function aFolder(): string {
 }
 
 /** A store in a folder that is gone after the test, made by a process of its own and closed. */
-export function aStore(format = 2, product = "omniq"): string {
+export function aStore(format = 3, product = "omniq"): string {
   const folder = aFolder();
   execFileSync(process.execPath, [fixture("lmdb-store.mjs"), "build", folder, String(format), product]);
   return folder;

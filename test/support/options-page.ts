@@ -2,6 +2,8 @@ import { concurrencyOptions, rateLimitOptions } from "../../src/config/limits.ts
 import { executorOptions, openOptions, retentionOptions } from "../../src/config/open-options.ts";
 import { queueOptions } from "../../src/config/queue-options.ts";
 import type { Option, Options } from "../../src/config/read.ts";
+import { missedOptions, ownOptions, tasksOptions, updateOptions } from "../../src/config/schedule-options.ts";
+import { schedulerOptions } from "../../src/config/scheduler-options.ts";
 import {
   backoffOptions,
   commonOptions,
@@ -33,6 +35,14 @@ ${table(queueOptions)}
 
 Names have 1 to 200 bytes and no control characters. \`defaults\` may hold ${list(queueDefaultOptions)}.
 
+### \`scheduler\`
+
+${table(schedulerOptions)}
+
+### \`missed\` of the scheduler and of schedules
+
+${table(missedOptions)}
+
 ### \`retention\`
 
 ${table(retentionOptions)}
@@ -62,6 +72,15 @@ ${table(rateLimitOptions)}
 ### \`backoff\`
 
 ${table(backoffOptions)}
+
+## Options of a schedule
+
+Beside those of a task that its tasks are to have (${list(tasksOptions)}), a schedule has these. What a call says stands
+over what its template says, that over the definition of the task and the defaults of its queue, that over \`scheduler\`.
+
+${table(ownOptions)}
+
+\`update\` takes the same, but for ${list(without(ownOptions, updateOptions))}, and \`trigger\`; \`null\` takes away what may be left out.
 `;
 
 const without = (options: Options, others: Options): Options =>

@@ -18,6 +18,7 @@ const contextOf = (id: string): TaskContext => ({
   log() {},
   heartbeat() {},
   checkpoint: (_key, make) => Promise.resolve(make()) as never,
+  enqueue: () => Promise.resolve(undefined),
   throwIfCancelled() {},
 });
 

@@ -29,6 +29,7 @@ export function put(store: Store, arrivals: Arrivals, lane: number, isHidden = f
   const [task] = part as [NewTask];
   if (size === 1) {
     putTask(store, task, lane, isHidden);
+    store.schedules.taskStored(taskKey(task.id), task.request);
     return 1;
   }
   const sequence = store.ledger.nextSequence(size);
@@ -41,7 +42,7 @@ export function put(store: Store, arrivals: Arrivals, lane: number, isHidden = f
 function sizeOfSegment({ tasks, ids, at }: Arrivals): number {
   const request = tasks[at]?.request;
   if (request === undefined || request.dedupeKey !== undefined || request.expiresAt !== undefined) return 1;
-  if (isLined(request)) return 1;
+  if (isLined(request) || request.schedule !== undefined) return 1;
   if (newLife(request).state !== "ready") return 1;
   let bytes = 0;
   let end = at;

@@ -76,6 +76,7 @@ function again(store: Store, key: Buffer, row: TaskRow, ended: TaskLife, now: nu
   store.putExpiry(key, next);
   const dedupe = store.dedupeKeyOf(request);
   if (dedupe !== undefined) store.tables.dedupe.put(dedupe, key);
+  store.schedules.taskStarted(request);
   store.ledger.count(request.queue, ended.state, -1);
   store.ledger.count(request.queue, "ready", 1);
   store.journal.note("requeued", taskIdOf(key), request, ended.attempt, { at: now });
@@ -149,8 +150,12 @@ export function remove(store: Store, { ids, force, ifState }: Delete): Step<read
         if (member !== undefined) removeMember(store, member, life.state);
         else if (isWaiting(life.state)) store.removeWaiting(row);
         else store.tables.outcomes.remove(key);
-        if (!isTerminal(life.state)) store.letGo(row);
+        if (!isTerminal(life.state)) {
+          store.letGo(row);
+          store.schedules.taskEnded(row.request);
+        }
         store.tables.tasks.remove(key);
+        store.schedules.taskForgotten(key, row.request);
         forgetNotes(store, key);
         store.ledger.count(row.request.queue, life.state, -1);
         return true;

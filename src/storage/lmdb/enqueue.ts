@@ -49,6 +49,23 @@ export function enqueue(store: Store, change: Enqueue): Step<readonly (TaskId | 
   };
 }
 
+/** Stores a task with a new id, or does what it says about the one with its dedupe key; `undefined` where that stays. */
+export function storeOne(store: Store, task: NewTask): TaskId | undefined {
+  const { id, request, onConflict } = task;
+  const holder = store.holderOf(request);
+  if (holder === undefined) {
+    putTask(store, task, store.ledger.lanes.of(request).number);
+    store.schedules.taskStored(taskKey(id), request);
+    welcome(store, [task]);
+    store.ids.add(store.ids.look([task]));
+    return id;
+  }
+  if (onConflict === "return") return holder;
+  if (onConflict !== "replace" || store.claims.get(holder) !== undefined) return undefined;
+  replace(store, holder, task);
+  return holder;
+}
+
 function decide(store: Store, tasks: readonly NewTask[], { areRising }: NewIds): Decision[] {
   const taken = new Map<string, TaskId>();
   let seen: Set<TaskId> | undefined;
@@ -115,6 +132,11 @@ function replace(store: Store, existing: TaskId, task: NewTask): void {
   const row = store.row(key);
   if (row === undefined) return;
   store.withdraw(row);
+  if (row.request.schedule?.id !== task.request.schedule?.id) {
+    store.schedules.taskEnded(row.request);
+    store.schedules.taskForgotten(key, row.request);
+    store.schedules.taskStored(key, task.request);
+  }
   forgetNotes(store, key);
   store.ledger.count(row.request.queue, row.life.state, -1);
   store.ledger.total("enqueued", -1);

@@ -1,7 +1,7 @@
 import { isIntact, seal, sealLength } from "./seal.ts";
 
 /** The format that this version writes, and the only one that it reads. */
-export const currentFormat = 2;
+export const currentFormat = 3;
 
 /** Where its record is, among those of the table "meta". */
 export const formatKey = Buffer.from("format", "utf8");

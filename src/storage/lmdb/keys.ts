@@ -190,6 +190,54 @@ export function noteRange(task: Buffer, part?: NotePart): { start: Buffer; end: 
   return { start, end };
 }
 
+/** A schedule has the key that a task with its id would have. */
+export const scheduleNameKey = (name: string): Buffer => Buffer.from(name, "utf8");
+
+/** Where a schedule stands that is due: by moment, then by key. */
+export const scheduleDueKey = (at: EpochMs, schedule: Buffer): Buffer => Buffer.concat([momentKey(at), schedule]);
+export const scheduleInDue = (key: Buffer): Buffer => key.subarray(6);
+export const scheduleDueAt = (key: Buffer): EpochMs => key.readUIntBE(0, 6);
+/** The first key of what is not due yet. */
+export const scheduleDueEnd = (now: EpochMs): Buffer => momentKey(Math.floor(now) + 1);
+
+/** Schedules that fire on an event. Names of events hold no control characters, so the zero ends them. */
+export const scheduleEventKey = (event: string, schedule: Buffer): Buffer =>
+  Buffer.concat([Buffer.from(`${event}\0`, "utf8"), schedule]);
+export const scheduleInEvent = (event: string, key: Buffer): Buffer =>
+  key.subarray(Buffer.byteLength(event, "utf8") + 1);
+
+/** All of them from a schedule's key on. */
+export const scheduleEventRange = (event: string, from: Buffer): { start: Buffer; end: Buffer } => ({
+  start: scheduleEventKey(event, from),
+  end: Buffer.from(`${event}\x01`, "utf8"),
+});
+
+/** A task of a schedule, ended or not. The schedule's key comes after its length, so that none is the beginning of another. */
+export const scheduleTaskKey = (schedule: Buffer, task: Buffer): Buffer =>
+  Buffer.concat([Buffer.from([schedule.length]), schedule, task]);
+export const taskInSchedule = (key: Buffer): Buffer => key.subarray(1 + (key[0] ?? 0));
+
+/** All of them from a task's key on. */
+export const scheduleTaskRange = (schedule: Buffer, from: Buffer): { start: Buffer; end: Buffer } => ({
+  start: scheduleTaskKey(schedule, from),
+  // Of the keys that begin with the first such byte, none has a second.
+  end: scheduleTaskKey(schedule, Buffer.from([mark.text, 0xff])),
+});
+
+/** A change in the history of a schedule. */
+export const changeKey = (schedule: Buffer, n: number): Buffer =>
+  Buffer.concat([Buffer.from([schedule.length]), schedule, numberKey(n)]);
+
+/** All changes of a schedule. */
+export function changeRange(schedule: Buffer): { start: Buffer; end: Buffer } {
+  const start = Buffer.concat([Buffer.from([schedule.length]), schedule]);
+  // No number of a change begins with this byte.
+  return { start, end: Buffer.concat([start, Buffer.from([0xff])]) };
+}
+
+/** The first key that may follow. */
+export const keyAfter = (key: Buffer): Buffer => Buffer.concat([key, Buffer.from([0])]);
+
 const latest = 2 ** 48 - 1;
 const clampTime = (at: EpochMs): number => Math.min(Math.max(Math.ceil(at), 0), latest);
 

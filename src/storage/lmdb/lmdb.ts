@@ -10,6 +10,8 @@ import { extend } from "./leases.ts";
 import { checkpointOf, note, notesOf } from "./notes.ts";
 import { get, list, queryEvents } from "./reading.ts";
 import { recoverClaims } from "./recovery.ts";
+import { dueSchedules, findSchedules, historyOf, nextScheduleDue, totalsOf } from "./schedule-reading.ts";
+import { deleteSchedules, fire, putSchedule, ScheduleChecks } from "./scheduling.ts";
 import { settle } from "./settle.ts";
 import { dropAbandoned, dropStep, publish, stage } from "./stages.ts";
 import { Store, type Step } from "./store.ts";
@@ -41,7 +43,8 @@ export function lmdbStorage(options: LmdbOptions): Storage {
 
     async commit<const C extends readonly Change[]>(changes: C) {
       const { committer, store: target, result } = store();
-      const steps = changes.map((change) => stepFor(target, change, result.epoch));
+      const checks = new ScheduleChecks(target.schedules);
+      const steps = changes.map((change) => stepFor(target, change, result.epoch, checks));
       return committer.commit<{ -readonly [K in keyof C]: AnswerTo<C[K]> }>({
         bytes: steps.reduce((sum, step) => sum + (step.bytes ?? 0), 0),
         addsWork: steps.some((step) => step.addsWork === true),
@@ -66,13 +69,21 @@ export function lmdbStorage(options: LmdbOptions): Storage {
       const { tables } = await settledStore();
       return queryEvents(tables.events, query);
     },
+    schedules: async (query) => findSchedules(await settledStore(), query),
+    dueSchedules: async (now, limit) => dueSchedules(await settledStore(), now, limit),
+    scheduleHistory: async (id, limit) => historyOf(await settledStore(), id, limit),
+    scheduleTotals: async (now) => totalsOf(await settledStore(), now),
     counts: async () => (await settledStore()).ledger.counts(),
     queues: async () => (await settledStore()).ledger.queues(),
     parked: async () => (await settledStore()).ledger.parked(),
     nextDue: async () => {
       const target = await settledStore();
-      const [next, forget] = [nextAdvance(target), nextPrune(target)];
-      return { ...(next === undefined ? {} : { advance: next }), ...(forget === undefined ? {} : { prune: forget }) };
+      const [next, forget, schedule] = [nextAdvance(target), nextPrune(target), nextScheduleDue(target)];
+      return {
+        ...(next === undefined ? {} : { advance: next }),
+        ...(forget === undefined ? {} : { prune: forget }),
+        ...(schedule === undefined ? {} : { schedule }),
+      };
     },
 
     async close() {
@@ -93,7 +104,7 @@ interface OpenStore {
   readonly result: Opened;
 }
 
-function stepFor(store: Store, change: Change, epoch: number): Step<unknown> {
+function stepFor(store: Store, change: Change, epoch: number, checks: ScheduleChecks): Step<unknown> {
   switch (change.type) {
     case "enqueue":
       return enqueue(store, change);
@@ -123,6 +134,12 @@ function stepFor(store: Store, change: Change, epoch: number): Step<unknown> {
       return extend(store, change, epoch);
     case "configureQueue":
       return configureQueue(store, change);
+    case "putSchedule":
+      return putSchedule(store, change, checks);
+    case "deleteSchedules":
+      return deleteSchedules(store, change, checks);
+    case "fire":
+      return fire(store, change);
     case "prune":
       return prune(store, change);
   }

@@ -1,7 +1,8 @@
-import type { TaskEvent } from "../../task/event.ts";
+import type { StoredEvent } from "../../task/event.ts";
 import type { StoredTask } from "../../task/task.ts";
 import type { EventQuery, TaskPage, TaskQuery } from "../storage.ts";
-import { numberKey, taskIdOf, taskKey } from "./keys.ts";
+import { isEventMatch, isTaskMatch } from "../matching.ts";
+import { keyAfter, numberKey, scheduleTaskRange, taskIdOf, taskInSchedule, taskKey } from "./keys.ts";
 import { decodeData } from "./records.ts";
 import type { Member } from "./segments.ts";
 import type { Found, Store } from "./store.ts";
@@ -32,18 +33,18 @@ export async function list(store: Store, query: TaskQuery): Promise<TaskPage> {
   if (isHopeless(store, query)) return { tasks: [] };
   const tasks: StoredTask[] = [];
   const limit = Math.min(query.limit, largestPage);
-  let start = query.cursor === undefined ? Buffer.from([0]) : after(taskKey(query.cursor));
+  let start = query.cursor === undefined ? Buffer.from([0]) : keyAfter(taskKey(query.cursor));
   for (;;) {
     const places = nextPlaces(store, query, start);
     for (const { key, member } of places) {
       const found = member === undefined ? store.find(key) : store.findMember(member);
-      if (found === undefined || !matches(found, query)) continue;
+      if (found === undefined || !isTaskMatch({ request: found.row.request, life: found.life }, query)) continue;
       if (tasks.length === limit) return { tasks, cursor: tasks.at(-1)?.id ?? "" };
       tasks.push(toStored(key, found));
     }
     const last = places.at(-1);
     if (last === undefined) return { tasks };
-    start = after(last.key);
+    start = keyAfter(last.key);
     await new Promise(setImmediate);
   }
 }
@@ -64,7 +65,11 @@ function isHopeless(store: Store, { states, queue }: TaskQuery): boolean {
 }
 
 /** The next places from `start` on, in order of key; none at the end. */
-function nextPlaces(store: Store, { states }: TaskQuery, start: Buffer): TaskPlace[] {
+function nextPlaces(store: Store, { states, scheduleId }: TaskQuery, start: Buffer): TaskPlace[] {
+  if (scheduleId !== undefined) {
+    const range = { ...scheduleTaskRange(taskKey(scheduleId), start), limit: piece };
+    return Array.from(store.tables.scheduleTasks.getKeys(range), (key) => ({ key: taskInSchedule(key) }));
+  }
   const inOrder = (a: TaskPlace, b: TaskPlace): number => a.key.compare(b.key);
   if (states?.every((state) => state === "running") === true) {
     const held = Array.from(store.claims.all(), ([, { key }]) => ({ key })).filter(
@@ -92,40 +97,20 @@ function membersFrom(store: Store, start: Buffer): TaskPlace[] {
   return places;
 }
 
-const after = (key: Buffer): Buffer => Buffer.concat([key, Buffer.from([0])]);
-
-function matches({ row, life }: Found, { states, queue, name, tags, before }: TaskQuery): boolean {
-  const { request } = row;
-  return (
-    (states === undefined || states.includes(life.state)) &&
-    (queue === undefined || request.queue === queue) &&
-    (name === undefined || request.name === name) &&
-    (tags === undefined || tags.every((tag) => request.tags.includes(tag))) &&
-    (before === undefined || (life.finishedAt ?? request.createdAt) < before)
-  );
-}
-
-export async function queryEvents(events: Table, query: EventQuery): Promise<readonly TaskEvent[]> {
-  const kept: TaskEvent[] = [];
+export async function queryEvents(events: Table, query: EventQuery): Promise<readonly StoredEvent[]> {
+  const kept: StoredEvent[] = [];
   const limit = Math.min(query.limit, largestPage);
   let start = numberKey((query.after ?? 0) + 1);
   for (;;) {
     const page = [...events.getRange({ start, limit: piece })];
     for (const { value } of page) {
-      const event = decodeData<TaskEvent>(value);
-      if (isAsked(event, query)) kept.push(event);
+      const event = decodeData<StoredEvent>(value);
+      if (isEventMatch(event, query)) kept.push(event);
       if (kept.length === limit) return kept;
     }
     const last = page.at(-1);
     if (last === undefined || page.length < piece) return kept;
-    start = after(last.key);
+    start = keyAfter(last.key);
     await new Promise(setImmediate);
   }
 }
-
-const isAsked = (event: TaskEvent, { taskId, types, queue, since, until }: EventQuery): boolean =>
-  (taskId === undefined || event.taskId === taskId) &&
-  (types === undefined || types.includes(event.type)) &&
-  (queue === undefined || event.queue === queue) &&
-  (since === undefined || event.at >= since) &&
-  (until === undefined || event.at < until);

@@ -22,6 +22,7 @@ import {
   type OutcomeRow,
   type TaskRow,
 } from "./records.ts";
+import { Schedules } from "./schedules.ts";
 import { Segments, type Member } from "./segments.ts";
 import { StoredIds } from "./stored-ids.ts";
 import type { Tables } from "./tables.ts";
@@ -64,6 +65,7 @@ export class Store {
   readonly claims: Claims;
   readonly journal: Journal;
   readonly forgetting: Forgetting;
+  readonly schedules: Schedules;
   readonly turns: Turns;
   readonly settings: StorageSettings;
   /** For messages. */
@@ -81,6 +83,7 @@ export class Store {
     this.claims = new Claims(settings.names);
     this.journal = new Journal(tables.events, this.ledger, settings);
     this.forgetting = new Forgetting(tables.prune, this.ledger, settings.retention);
+    this.schedules = new Schedules(tables);
     this.turns = new Turns(settings.routing);
     this.settings = settings;
     this.path = path;
@@ -238,6 +241,12 @@ export class Store {
     this.ledger.count(request.queue, ending.state, 1);
     if (ending.state === "completed" || ending.state === "failed") this.ledger.total(ending.state);
     this.forgetting.later(key, request, ending);
+    const { durationMs = outcome.life?.durationMs } = outcome;
+    this.schedules.taskEnded(request, {
+      state: ending.state,
+      finishedAt: ending.at,
+      ...(durationMs === undefined ? {} : { durationMs }),
+    });
     const type = ending.state as TaskEventType;
     if (this.journal.keeps(type)) this.journal.note(type, taskIdOf(key), request, outcome.attempt, ending);
   }
@@ -260,6 +269,7 @@ export class Store {
   finish(): void {
     this.forgetting.save();
     this.claims.save(this.tables.claims);
+    this.schedules.save();
     this.ledger.save();
   }
 }

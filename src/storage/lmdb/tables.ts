@@ -69,6 +69,12 @@ export interface Tables {
   readonly events: Table;
   /** task key, part → what attempts of the task have said; see notes.ts. */
   readonly notes: Table;
+  /** schedule key → what was asked for. */
+  readonly schedules: Table;
+  /** schedule key → how far it has come. */
+  readonly scheduleStates: Table;
+  /** schedule key, number → a change of what was asked for. */
+  readonly scheduleHistory: Table;
   /** Counters, queues, lanes, format. */
   readonly meta: Table;
   /** lane, priority, sequence → task key, or a span of a segment; it stands where the first of its tasks would. */
@@ -83,6 +89,14 @@ export interface Tables {
   readonly prune: Table;
   /** name, sequence → task key. */
   readonly parked: Table;
+  /** name → schedule key. */
+  readonly scheduleNames: Table;
+  /** schedule key, task key → nothing. */
+  readonly scheduleTasks: Table;
+  /** moment, schedule key → nothing. */
+  readonly scheduleDue: Table;
+  /** event, schedule key → nothing; active ones. */
+  readonly scheduleEvents: Table;
 }
 
 /** The names of the tables in the file. */
@@ -94,6 +108,9 @@ export const tableNames: Readonly<Record<keyof Tables, string>> = Object.freeze(
   claims: "claims",
   events: "events",
   notes: "notes",
+  schedules: "schedules",
+  scheduleStates: "schedule-states",
+  scheduleHistory: "schedule-history",
   meta: "meta",
   ready: "ready-index",
   lines: "lines-index",
@@ -101,6 +118,10 @@ export const tableNames: Readonly<Record<keyof Tables, string>> = Object.freeze(
   dedupe: "dedupe-index",
   prune: "prune-index",
   parked: "parked-index",
+  scheduleNames: "schedule-names-index",
+  scheduleTasks: "schedule-tasks-index",
+  scheduleDue: "schedule-due-index",
+  scheduleEvents: "schedule-events-index",
 });
 
 /** @param path of the store, for the message about a damaged record. */

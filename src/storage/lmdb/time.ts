@@ -1,5 +1,5 @@
 import type { EpochMs } from "../../base/clock.ts";
-import type { TaskEvent } from "../../task/event.ts";
+import type { StoredEvent } from "../../task/event.ts";
 import { isTerminal } from "../../task/state.ts";
 import type { TaskId, TaskLife } from "../../task/task.ts";
 import { earliest } from "../rates.ts";
@@ -145,6 +145,7 @@ function forgetTask(store: Store, key: Buffer, at: EpochMs): number {
     return 0;
   }
   store.tables.tasks.remove(key);
+  store.schedules.taskForgotten(key, found.row.request);
   store.tables.outcomes.remove(key);
   forgetNotes(store, key);
   store.ledger.count(found.row.request.queue, found.outcome.state, -1);
@@ -202,7 +203,7 @@ function forgetResults(store: Store, span: Span, at: EpochMs): number {
 export function forgetEvents(events: Table, upTo: EpochMs, limit: number): number {
   const sequences: number[] = [];
   for (const { value } of events.getRange({ limit })) {
-    const event = decodeData<TaskEvent>(value);
+    const event = decodeData<StoredEvent>(value);
     if (event.at > upTo) break;
     sequences.push(event.sequence);
   }
@@ -216,7 +217,7 @@ export function nextPrune(store: Store): EpochMs | undefined {
   let next: EpochMs | undefined;
   for (const key of store.tables.prune.getKeys({ limit: 1 })) next = dueAt(key);
   for (const { value } of store.tables.events.getRange({ limit: 1 })) {
-    const oldest = decodeData<TaskEvent>(value).at + store.settings.retention.eventsMs;
+    const oldest = decodeData<StoredEvent>(value).at + store.settings.retention.eventsMs;
     next = Math.min(next ?? oldest, oldest);
   }
   return next;

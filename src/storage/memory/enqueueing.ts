@@ -1,5 +1,5 @@
 import { DuplicateTaskError, QueueFullError } from "../../base/errors.ts";
-import { newLife, type StoredTask, type TaskId } from "../../task/task.ts";
+import { newLife, type StoredTask, type TaskId, type TaskRequest } from "../../task/task.ts";
 import { isTerminal, taskStates } from "../../task/state.ts";
 import type { Enqueue, NewTask, Publish, Stage } from "../storage.ts";
 import { countOf, type Ledger, type Queue } from "./ledger.ts";
@@ -22,28 +22,31 @@ export const unfinishedStates = taskStates.filter((state) => !isTerminal(state))
 function enqueueOne(ledger: Ledger, task: NewTask, all: readonly NewTask[]): TaskId | undefined {
   const { id, request, onConflict = "error" } = task;
   if (ledger.get(id) !== undefined) throw new DuplicateTaskError(id, `The id ${JSON.stringify(id)}`);
-  const queue = ledger.queue(request.queue);
-  const holder = request.dedupeKey === undefined ? undefined : queue.keys.get(request.dedupeKey);
+  const holder = holderOf(ledger, request);
+  if (holder === undefined) ensureRoom(ledger.queue(request.queue), () => sizeIn(request.queue, all));
+  const stored = store(ledger, task);
+  if (holder !== undefined && stored === undefined && onConflict !== "skip") {
+    throw new DuplicateTaskError(holder, `The dedupe key ${JSON.stringify(request.dedupeKey)}`);
+  }
+  return stored;
+}
+
+const holderOf = (ledger: Ledger, { queue, dedupeKey }: TaskRequest): TaskId | undefined =>
+  dedupeKey === undefined ? undefined : ledger.queue(queue).keys.get(dedupeKey);
+
+/** Stores a task with a new id, or does what it says about the one with its dedupe key; `undefined` where that stays. */
+export function store(ledger: Ledger, task: NewTask): TaskId | undefined {
+  const { id, request, onConflict } = task;
+  const holder = holderOf(ledger, request);
   if (holder === undefined) {
-    ensureRoom(queue, () => sizeIn(request.queue, all));
     ledger.totals.enqueued += 1;
     return put(ledger, id, task);
   }
-  switch (onConflict) {
-    case "skip":
-      return undefined;
-    case "return":
-      return holder;
-    case "replace":
-      if (ledger.get(holder)?.task.life.state !== "running") {
-        ledger.keepNotes(holder, undefined);
-        return put(ledger, holder, task, ledger.get(holder)?.task.life.attempt);
-      }
-      break;
-    case "error":
-      break;
-  }
-  throw new DuplicateTaskError(holder, `The dedupe key ${JSON.stringify(request.dedupeKey)}`);
+  if (onConflict === "return") return holder;
+  const before = ledger.get(holder)?.task.life;
+  if (onConflict !== "replace" || before?.state === "running") return undefined;
+  ledger.keepNotes(holder, undefined);
+  return put(ledger, holder, task, before?.attempt);
 }
 
 /** Whether one more fits. @param added how many are on their way, for the message. */

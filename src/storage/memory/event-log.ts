@@ -1,40 +1,39 @@
 import type { EpochMs } from "../../base/clock.ts";
-import type { TaskEvent } from "../../task/event.ts";
+import type { StoredEvent } from "../../task/event.ts";
 import type { EventQuery } from "../storage.ts";
+import { isEventMatch } from "../matching.ts";
 import { firstIndex } from "./first-index.ts";
+
+/** An event that has no number yet. */
+export type NewEvent<E extends StoredEvent = StoredEvent> = E extends E ? Omit<E, "sequence"> : never;
 
 /** The events that are kept, in order of sequence, and those of the changes at work that are kept elsewhere. */
 export class EventLog {
-  #events: TaskEvent[] = [];
-  #toTell: TaskEvent[] = [];
+  #events: StoredEvent[] = [];
+  #toTell: StoredEvent[] = [];
   #next = 1;
 
   /** @param isElsewhere it is not kept here, but told. */
-  append(event: Omit<TaskEvent, "sequence">, isElsewhere = false): void {
+  append(event: NewEvent, isElsewhere = false): void {
     (isElsewhere ? this.#toTell : this.#events).push({ sequence: this.#next, ...event });
     this.#next += 1;
   }
 
   /** The events to tell; they are forgotten. */
-  takeToTell(): readonly TaskEvent[] {
+  takeToTell(): readonly StoredEvent[] {
     if (this.#toTell.length === 0) return this.#toTell;
     const events = this.#toTell;
     this.#toTell = [];
     return events;
   }
 
-  query({ taskId, types, queue, since, until, after = 0, limit }: EventQuery): TaskEvent[] {
-    const found: TaskEvent[] = [];
+  query(query: EventQuery): StoredEvent[] {
+    const { after = 0, limit } = query;
+    const found: StoredEvent[] = [];
     const start = firstIndex(this.#events.length, (index) => (this.#events[index]?.sequence ?? 0) > after);
-    for (let at = start; at < this.#events.length; at += 1) {
-      if (found.length === limit) break;
-      const event = this.#events[at] as TaskEvent;
-      if (taskId !== undefined && event.taskId !== taskId) continue;
-      if (types !== undefined && !types.includes(event.type)) continue;
-      if (queue !== undefined && event.queue !== queue) continue;
-      if (since !== undefined && event.at < since) continue;
-      if (until !== undefined && event.at >= until) continue;
-      found.push(event);
+    for (let at = start; at < this.#events.length && found.length < limit; at += 1) {
+      const event = this.#events[at] as StoredEvent;
+      if (isEventMatch(event, query)) found.push(event);
     }
     return found;
   }

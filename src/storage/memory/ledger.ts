@@ -1,5 +1,12 @@
 import type { EpochMs } from "../../base/clock.ts";
-import { isKept, type TaskEvent, type TaskEventType } from "../../task/event.ts";
+import type { StoredSchedule } from "../../schedule/schedule.ts";
+import {
+  isKept,
+  type ScheduleEvent,
+  type ScheduleEventType,
+  type TaskEvent,
+  type TaskEventType,
+} from "../../task/event.ts";
 import { isTerminal, type TaskState } from "../../task/state.ts";
 import type { Payload, StoredTask, TaskId, TaskRequest } from "../../task/task.ts";
 import { isLined, linesOf, type KeyLine } from "../key-lines.ts";
@@ -13,6 +20,7 @@ import { Heap } from "../heap.ts";
 import { Lines } from "./lines.ts";
 import type { KeptNotes } from "./notes.ts";
 import { Ready } from "./ready.ts";
+import { Schedules } from "./schedules.ts";
 import { SortedIds } from "./sorted-ids.ts";
 
 /** A task as it is between two changes. Indexes hold versions, and drop those that are no longer current. */
@@ -69,6 +77,7 @@ export class Ledger {
   readonly stages = new Map<string, readonly (readonly NewTask[])[]>();
   readonly events: EventLog;
   readonly notes: Map<TaskId, KeptNotes>;
+  readonly schedules: Schedules;
   /** What `advance` is for, soonest first. */
   readonly waiting: Heap<Version>;
   /** What `prune` is for, soonest first. */
@@ -88,6 +97,7 @@ export class Ledger {
     this.epoch = (earlier?.epoch ?? 0) + 1;
     this.events = earlier?.events ?? new EventLog();
     this.notes = new Map(earlier?.notes);
+    this.schedules = new Schedules((undo) => this.#undo.push(undo), earlier?.schedules);
     this.totals = earlier?.totals ?? { enqueued: 0, completed: 0, failed: 0, retried: 0, interrupted: 0, late: 0 };
     this.#lastSequence = earlier?.nextSequence() ?? 0;
     this.turns = new Turns(settings.routing);
@@ -97,7 +107,7 @@ export class Ledger {
       return linesOf(request, settings.names?.get(request.name), this.queues.get(request.queue)?.record);
     });
     for (const { record } of earlier?.queues.values() ?? []) this.queue(record.name).record = record;
-    for (const version of earlier?.versions() ?? []) this.put(version);
+    for (const version of earlier?.versions() ?? []) this.#place(version);
     this.#undo = [];
   }
 
@@ -109,7 +119,14 @@ export class Ledger {
     return this.#versions.values();
   }
 
-  put({ task, sequence, leaseEnd, result }: Omit<Version, "due" | "isCurrent">): void {
+  put(version: Omit<Version, "due" | "isCurrent">): void {
+    const { task } = version;
+    const before = this.get(task.id)?.task;
+    this.#place(version);
+    this.schedules.taskMoved(before, task);
+  }
+
+  #place({ task, sequence, leaseEnd, result }: Omit<Version, "due" | "isCurrent">): void {
     const due = isTerminal(task.life.state)
       ? Math.min(this.#resultEnd(task, result), this.recordEnd(task))
       : nextMove(task, leaseEnd);
@@ -117,7 +134,9 @@ export class Ledger {
   }
 
   remove(id: TaskId): void {
+    const before = this.get(id)?.task;
     this.#replace(id, undefined);
+    this.schedules.taskMoved(before, undefined);
     if (this.notes.has(id)) this.keepNotes(id, undefined);
   }
 
@@ -180,6 +199,18 @@ export class Ledger {
     this.events.append(event, this.settings.onEvents !== undefined);
   }
 
+  /** Keeps an event of a schedule, if the settings say so. */
+  noteSchedule(
+    type: ScheduleEventType,
+    { id, definition }: Pick<StoredSchedule, "id" | "definition">,
+    at: EpochMs,
+    what?: Pick<ScheduleEvent, "count" | "error">,
+  ): void {
+    if (!isKept(type, this.settings.events)) return;
+    const event = { type, at, scheduleId: id, name: definition.name, ...what };
+    this.events.append(event, this.settings.onEvents !== undefined);
+  }
+
   /** When nothing is left to keep of a finished task. */
   recordEnd({ request, life }: StoredTask): EpochMs {
     return (life.finishedAt ?? 0) + Math.max(this.#retentionOf(life.state), request.resultTtlMs ?? 0);
@@ -225,7 +256,8 @@ export class Ledger {
     if (next !== undefined) this.#enter(next);
     if (previous === undefined) this.ids.added(id);
     else if (next === undefined) this.ids.removed();
-    this.#undo.push(() => this.#replace(id, previous));
+    // Another object: indexes may still hold this one, which is no longer current.
+    this.#undo.push(() => this.#replace(id, previous && { ...previous }));
   }
 
   #enter(version: Version): void {

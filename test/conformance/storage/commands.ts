@@ -1,5 +1,11 @@
 import fc from "fast-check";
-import { DuplicateTaskError, QueueFullError, TaskBusyError } from "../../../src/base/errors.ts";
+import {
+  DuplicateNameError,
+  DuplicateTaskError,
+  QueueFullError,
+  TaskBusyError,
+  VersionConflictError,
+} from "../../../src/base/errors.ts";
 import type {
   Advanced,
   AttemptEnd,
@@ -14,9 +20,11 @@ import type {
   StorageSettings,
 } from "../../../src/storage/storage.ts";
 import type { Routing } from "../../../src/storage/routing.ts";
+import type { StoredSchedule } from "../../../src/schedule/schedule.ts";
 import type { StoredTask, TaskId } from "../../../src/task/task.ts";
 import { aTask, birth, someBytes } from "../../support/tasks.ts";
 import { aFailure } from "./bench.ts";
+import { aScheduleCommand, isScheduleCommand, type ScheduleCommand, ScheduleWorld } from "./schedule-commands.ts";
 
 /** A new task, with lengths of time from the moment it is made. */
 interface Draft {
@@ -31,6 +39,8 @@ interface Draft {
   readonly orderingKey: string | undefined;
   readonly concurrencyKey: string | undefined;
   readonly executor: string | undefined;
+  /** It is of this schedule. */
+  readonly schedule: number | undefined;
   /** Takes an id that is known, instead of a new one. */
   readonly knownId: number | undefined;
   /** A rising UUID, as our own ids are; else a text. */
@@ -60,7 +70,7 @@ export type Command =
       readonly lease: number | undefined;
       readonly queues: string[] | undefined;
       readonly room: number | undefined;
-      readonly exceptNames: string[] | undefined;
+      readonly perName: readonly [string, number] | undefined;
     }
   | { readonly type: "settle"; readonly endings: readonly Ending[] }
   | { readonly type: "extend"; readonly pick: number; readonly isLate: boolean; readonly lease: number }
@@ -70,10 +80,13 @@ export type Command =
   | { readonly type: "move"; readonly picks: readonly number[]; readonly queue: string }
   | { readonly type: "unpark"; readonly name: string; readonly limit: number }
   | { readonly type: "publish"; readonly how: "appear" | "drop" }
-  | { readonly type: "configureQueue"; readonly queue: string; readonly patch: QueueSettings };
+  | { readonly type: "configureQueue"; readonly queue: string; readonly patch: QueueSettings }
+  | ScheduleCommand<Draft>;
 
 export type Step =
   | { readonly type: "commit"; readonly commands: readonly Command[] }
+  /** Does about schedules that are due what a scheduler would. */
+  | { readonly type: "fireDue"; readonly draft: Draft; readonly limit: number }
   | { readonly type: "wait"; readonly ms: number }
   | { readonly type: "reopen" };
 
@@ -96,6 +109,7 @@ const aDraft: fc.Arbitrary<Draft> = fc.record({
   orderingKey: oneIn(4, fc.constantFrom("m", "n")),
   concurrencyKey: oneIn(3, fc.constantFrom("p", "q")),
   executor: oneIn(4, fc.constantFrom("thread", "process")),
+  schedule: oneIn(4, aPick),
   knownId: oneIn(30, aPick),
   hasUuid: fc.nat(3).map((n) => n > 0),
   copies: fc.constantFrom(1, 1, 2, 6),
@@ -145,6 +159,9 @@ export const someLimits: fc.Arbitrary<Pick<StorageSettings, "names" | "routing">
 
 const limitOrNone = (min: number, max: number) => fc.option(fc.integer({ min, max }), { nil: null, freq: 3 });
 
+/** A task of a firing, which a lone one may have to share its id with one that runs. */
+const aScheduledDraft: fc.Arbitrary<Draft> = aDraft.map((draft) => ({ ...draft, copies: 1 }));
+
 const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
   fc.oneof(
     { weight: 6, arbitrary: fc.record({ type: fc.constant("enqueue"), drafts: fc.array(aDraft, { maxLength: 5 }) }) },
@@ -156,7 +173,7 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
         lease: oneIn(2, fc.integer({ min: 1, max: 30 })),
         queues: oneIn(5, fc.subarray(["x", "y", "z"])),
         room: oneIn(4, fc.nat(4)),
-        exceptNames: oneIn(6, fc.constantFrom(["mail"], ["sum"])),
+        perName: oneIn(6, fc.tuple(fc.constantFrom("mail", "sum"), fc.nat(2))),
       }),
     },
     {
@@ -176,6 +193,7 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
     { weight: 1, arbitrary: fc.record({ type: fc.constant("delete"), picks: somePicks, force: fc.boolean() }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant("move"), picks: somePicks, queue: aQueue }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant("unpark"), name: aName, limit }) },
+    { weight: 6, arbitrary: aScheduleCommand(aScheduledDraft) },
     {
       weight: 1,
       arbitrary: fc.record({ type: fc.constant("stage"), drafts: fc.array(aDraft, { minLength: 1, maxLength: 3 }) }),
@@ -209,8 +227,21 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
 function inOrder(commands: readonly Command[]): Command[] {
   const mayBeRefused = ({ type }: Command): boolean =>
     ["enqueue", "publish", "requeue", "move", "delete"].includes(type);
-  return [...commands.filter(mayBeRefused).slice(0, 1), ...commands.filter((command) => !mayBeRefused(command))];
+  const others = commands.filter((command) => !mayBeRefused(command)).map(withNewIds);
+  return [...commands.filter(mayBeRefused).slice(0, 1), ...others];
 }
+
+/** Whether an id is still there in the middle of a list, nobody knows from outside. */
+const withNewIds = (command: Command): Command =>
+  command.type === "fire"
+    ? {
+        ...command,
+        shots: command.shots.map((shot) => ({
+          ...shot,
+          drafts: shot.drafts.map((draft) => ({ ...draft, knownId: undefined })),
+        })),
+      }
+    : command;
 
 /** Steps of a life of a storage. @param limit of `advance`, `prune` and `unpark`. */
 export const someSteps = (limit: fc.Arbitrary<number>): fc.Arbitrary<Step[]> => {
@@ -224,6 +255,10 @@ export const someSteps = (limit: fc.Arbitrary<number>): fc.Arbitrary<Step[]> => 
         .map((commands): Step => ({ type: "commit", commands: inOrder(commands) })),
     },
     { weight: 4, arbitrary: fc.record({ type: fc.constant("wait"), ms: fc.constantFrom(1, 5, 5, 20, 20, 60, 1_000) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ type: fc.constant("fireDue"), draft: aScheduledDraft, limit: fc.constantFrom(1, 10) }),
+    },
     { weight: 1, arbitrary: fc.constant<Step>({ type: "reopen" }) },
   );
   return fc.array(step, { minLength: 1, maxLength: 100, size: "max" });
@@ -246,6 +281,7 @@ export class World {
   readonly order = new Map<TaskId, number>();
   /** Attempts whose lease ran out, as `id/opening/attempt`. */
   readonly lapsed = new Set<string>();
+  readonly schedules = new ScheduleWorld();
   readonly #ids: TaskId[] = [];
   readonly #over: Claim[] = [];
   #made = 0;
@@ -255,12 +291,13 @@ export class World {
   /** @param epochs of the storage's openings. */
   changeOf(command: Command, epochs: readonly number[]): Change {
     const { now } = this;
+    if (isScheduleCommand(command)) return this.schedules.changeOf(command, now, this.#scheduled);
     switch (command.type) {
       case "enqueue":
         return { type: "enqueue", tasks: command.drafts.flatMap((draft) => this.#tasksOf(draft)) };
       case "stage": {
         // Where staged tasks stand among others is left open, so they have a priority and ordering keys of their own.
-        const own = { priority: 100 + this.#stage, dedupeKey: undefined, knownId: undefined };
+        const own = { priority: 100 + this.#stage, dedupeKey: undefined, knownId: undefined, schedule: undefined };
         const tasks = command.drafts.flatMap((draft) => {
           const orderingKey = draft.orderingKey === undefined ? undefined : `${draft.orderingKey}-${this.#stage}`;
           return this.#tasksOf({ ...draft, ...own, orderingKey });
@@ -270,7 +307,7 @@ export class World {
       case "publish":
         return { ...command, stage: `stage-${this.#stage}` };
       case "claim": {
-        const { limit, lease, queues, room, exceptNames } = command;
+        const { limit, lease, queues, room, perName } = command;
         return {
           type: "claim",
           limit,
@@ -279,7 +316,7 @@ export class World {
           ...(lease === undefined ? {} : { until: now + lease }),
           ...(queues === undefined ? {} : { queues }),
           ...(room === undefined ? {} : { room: new Map([["thread", room]]) }),
-          ...(exceptNames === undefined ? {} : { exceptNames }),
+          ...(perName === undefined ? {} : { perName: new Map([perName]) }),
         };
       }
       case "settle":
@@ -316,6 +353,11 @@ export class World {
     }
   }
 
+  /** What a scheduler does about schedules that are due. */
+  fire(due: readonly StoredSchedule[], draft: Draft): Change {
+    return this.schedules.fire(due, { ...draft, knownId: undefined }, this.now, this.#scheduled);
+  }
+
   /** Takes in what a storage did. */
   learn(changes: readonly Change[], answers: readonly unknown[]): void {
     changes.forEach((change, index) => this.#learnOne(change, answers[index]));
@@ -328,6 +370,7 @@ export class World {
   }
 
   #learnOne(change: Change, answer: unknown): void {
+    this.schedules.learn(change);
     switch (change.type) {
       case "claim":
         for (const task of (answer as Claimed).tasks) this.claims.set(task.id, { task, opening: this.opening });
@@ -352,6 +395,16 @@ export class World {
         change.tasks.forEach(({ id, onConflict }, at) => {
           const stored = (answer as (TaskId | undefined)[])[at];
           if (stored !== undefined && (stored === id || onConflict === "replace")) this.#accepted(stored);
+        });
+        return;
+      case "fire":
+        change.firings.forEach(({ tasks }, index) => {
+          const answers = (answer as ((TaskId | undefined)[] | undefined)[])[index] ?? [];
+          tasks.forEach(({ id, onConflict }, at) => {
+            const stored = answers[at];
+            const isNew = stored === id ? !this.#ids.includes(id) : onConflict === "replace";
+            if (stored !== undefined && isNew) this.#accepted(stored);
+          });
         });
         return;
       case "publish":
@@ -385,8 +438,21 @@ export class World {
     return { id: task.id, task, fence: { epoch: epochs[opening] ?? 0, attempt: task.life.attempt } };
   }
 
+  /** A task of a schedule; one that is to have a known id, has that of a running one. */
+  readonly #scheduled = ({ knownId, ...draft }: Draft, schedule: string): readonly NewTask[] => {
+    const running = [...this.claims.keys()];
+    const known = knownId === undefined ? undefined : running[knownId % running.length];
+    const tasks = this.#tasksOf({ ...draft, knownId: undefined, schedule: undefined });
+    return tasks.map((task) => ({
+      ...task,
+      id: known ?? task.id,
+      request: { ...task.request, schedule: { id: schedule, name: "its name", slot: this.now } },
+    }));
+  };
+
   #tasksOf({ copies, hasUuid, knownId, onConflict, delay, ttl, resultTtlMs, ...given }: Draft): NewTask[] {
-    const { queue, priority, name, dedupeKey, orderingKey, concurrencyKey, executor } = given;
+    const { queue, priority, name, dedupeKey, orderingKey, concurrencyKey, executor, schedule } = given;
+    const scheduleId = schedule === undefined ? undefined : this.schedules.idFor(schedule);
     const { request } = aTask({
       createdAt: this.now,
       queue,
@@ -399,6 +465,7 @@ export class World {
       ...(orderingKey === undefined ? {} : { orderingKey }),
       ...(concurrencyKey === undefined ? {} : { concurrencyKey }),
       ...(executor === undefined ? {} : { executor }),
+      ...(scheduleId === undefined ? {} : { schedule: { id: scheduleId, name: "its name", slot: this.now } }),
     });
     return Array.from({ length: copies }, (_, copy) => {
       this.#made += 1;
@@ -443,7 +510,8 @@ export async function ask(storage: Storage, changes: readonly Change[]): Promise
   try {
     return await storage.commit(changes);
   } catch (error) {
-    const isRefusal = [DuplicateTaskError, QueueFullError, TaskBusyError].some((kind) => error instanceof kind);
+    const refusals = [DuplicateTaskError, QueueFullError, TaskBusyError, DuplicateNameError, VersionConflictError];
+    const isRefusal = refusals.some((kind) => error instanceof kind);
     if (isRefusal) return "refused";
     throw error;
   }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { DuplicateTaskError } from "../../../src/base/errors.ts";
 import type { EventQuery } from "../../../src/storage/storage.ts";
-import type { TaskEvent } from "../../../src/task/event.ts";
+import type { StoredEvent } from "../../../src/task/event.ts";
 import { aTask, birth } from "../../support/tasks.ts";
 import { aFailure, type Bench, noTallies } from "./bench.ts";
 
@@ -126,7 +126,7 @@ export function events(bench: Bench): void {
   });
 
   it("tells them instead of keeping them where they are kept elsewhere", async () => {
-    const told: TaskEvent[] = [];
+    const told: StoredEvent[] = [];
     await bench.start({ onEvents: (some) => told.push(...some) });
     await bench.enqueue(aTask({ id: "a" }));
     await expect(bench.enqueue(aTask({ id: "b" }), aTask({ id: "a" }))).rejects.toBeInstanceOf(DuplicateTaskError);

@@ -1,7 +1,18 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Advanced, Change, Claimed, Counts, Limits, QueueRecord, Storage } from "../../../src/storage/storage.ts";
-import type { TaskEvent } from "../../../src/task/event.ts";
+import type {
+  Advanced,
+  Change,
+  Claimed,
+  Counts,
+  Limits,
+  QueueRecord,
+  ScheduleTotals,
+  Storage,
+} from "../../../src/storage/storage.ts";
+import type { ScheduleChange, StoredSchedule } from "../../../src/schedule/schedule.ts";
+import { scheduleDue } from "../../../src/storage/schedule-results.ts";
+import type { StoredEvent } from "../../../src/task/event.ts";
 import { firstStates, isTerminal, moves, type TaskState } from "../../../src/task/state.ts";
 import type { StoredTask, TaskId, TaskRequest } from "../../../src/task/task.ts";
 import { allOf, type CreateFixture, idsOf, someSettings } from "./bench.ts";
@@ -13,19 +24,37 @@ export interface Sight {
   readonly counts: Counts;
   readonly parked: ReadonlyMap<string, number>;
   readonly queues: readonly QueueRecord[];
-  readonly nextDue: { readonly advance?: number; readonly prune?: number };
-  readonly events: readonly TaskEvent[];
+  readonly nextDue: { readonly advance?: number; readonly prune?: number; readonly schedule?: number };
+  readonly events: readonly StoredEvent[];
+  readonly schedules: readonly StoredSchedule[];
+  /** With the tasks of each, its history, and those that fire on an event. */
+  readonly ofSchedules: readonly (readonly [string, readonly TaskId[], readonly ScheduleChange[]])[];
+  readonly onEvent: readonly string[];
+  /** In the order they are due in. */
+  readonly dueSchedules: readonly string[];
+  readonly scheduleTotals: ScheduleTotals;
   readonly results: readonly (readonly [TaskId, readonly number[]])[];
 }
 
-export async function look(storage: Storage): Promise<Sight> {
+export async function look(storage: Storage, now: number): Promise<Sight> {
   const tasks = await allOf(storage);
   const results: [TaskId, number[]][] = [];
   for (const { id } of tasks) {
     const result = await storage.result(id);
     if (result !== undefined) results.push([id, Array.from(result)]);
   }
+  const { schedules } = await storage.schedules({ limit: 1_000 });
+  const ofSchedules: Sight["ofSchedules"][number][] = [];
+  for (const { id } of schedules) {
+    const own = idsOf((await storage.list({ limit: 1_000, scheduleId: id })).tasks);
+    ofSchedules.push([id, own, (await storage.scheduleHistory(id, 1_000)).map(plain)]);
+  }
   return {
+    schedules: schedules.map(plain),
+    ofSchedules,
+    onEvent: idsOf((await storage.schedules({ event: "sold", limit: 1_000 })).schedules),
+    dueSchedules: idsOf(await storage.dueSchedules(Number.MAX_SAFE_INTEGER, 1_000)),
+    scheduleTotals: await storage.scheduleTotals(now),
     tasks: tasks.map((task) => ({ ...task, args: Uint8Array.from(task.args) })),
     counts: await storage.counts(),
     parked: await storage.parked(),
@@ -35,6 +64,10 @@ export async function look(storage: Storage): Promise<Sight> {
     results,
   };
 }
+
+/** Without the difference between kinds of bytes. */
+const plain = <T>(value: T): T =>
+  JSON.parse(JSON.stringify(value, (key, part: unknown) => (key === "args" ? undefined : part))) as T;
 
 export function obeying(create: CreateFixture): void {
   it("leaves the storage in order", { timeout: 300_000 }, async () => {
@@ -48,7 +81,7 @@ export function obeying(create: CreateFixture): void {
           let { storage } = fixture;
           const world = new World();
           const epochs = [(await storage.open(settings)).epoch];
-          let before = await look(storage);
+          let before = await look(storage, world.now);
           for (const step of steps) {
             if (step.type === "wait") {
               world.now += step.ms;
@@ -64,10 +97,13 @@ export function obeying(create: CreateFixture): void {
               epochs.push(epoch);
               world.reopened();
             } else {
-              changes = step.commands.map((command) => world.changeOf(command, epochs));
+              changes =
+                step.type === "fireDue"
+                  ? [world.fire(await storage.dueSchedules(world.now, step.limit), step.draft)]
+                  : step.commands.map((command) => world.changeOf(command, epochs));
               answers = await ask(storage, changes);
             }
-            const after = await look(storage);
+            const after = await look(storage, world.now);
             if (answers === "refused") {
               expect(after).toEqual(before);
               const [only] = changes;
@@ -93,6 +129,7 @@ export function obeying(create: CreateFixture): void {
             judgeMoves(changes, answers, before, after);
             judgeSizes(changes, before, after);
             judgeSight(world, after);
+            judgeSchedules(after);
             before = after;
           }
         } finally {
@@ -141,6 +178,34 @@ function judgeSight(world: World, { tasks, counts, parked, events, results }: Si
   expect(sequences).toEqual(sequences.map((_, index) => (sequences[0] ?? 0) + index));
 }
 
+/** What is known of schedules follows from them and their tasks. */
+function judgeSchedules({ tasks, schedules, ...sight }: Sight): void {
+  const ids = idsOf(schedules);
+  expect(ids).toEqual([...new Set(ids)].sort());
+  const names = schedules.map(({ definition }) => definition.name);
+  expect(new Set(names).size).toBe(names.length);
+  const statuses: Partial<Record<string, number>> = {};
+  const due: [number, string][] = [];
+  for (const schedule of schedules) {
+    const { id, state, results } = schedule;
+    const own = tasks.filter(({ request }) => request.schedule?.id === id);
+    expect(sight.ofSchedules.find(([which]) => which === id)?.[1]).toEqual(idsOf(own));
+    expect(results.unfinished, `unfinished of ${id}`).toBe(own.filter(({ life }) => !isTerminal(life.state)).length);
+    statuses[state.status] = (statuses[state.status] ?? 0) + 1;
+    const at = scheduleDue(schedule);
+    if (at !== undefined) due.push([at, id]);
+  }
+  due.sort(([one, a], [other, b]) => one - other || (a < b ? -1 : 1));
+  expect(sight.dueSchedules).toEqual(due.map(([, id]) => id));
+  expect(sight.nextDue.schedule).toBe(due[0]?.[0]);
+  expect(sight.scheduleTotals.byStatus).toEqual(statuses);
+  const listening = schedules.filter(
+    ({ definition: { trigger }, state }) =>
+      state.status === "active" && trigger.type === "onEvent" && trigger.event === "sold",
+  );
+  expect(sight.onEvent).toEqual(idsOf(listening));
+}
+
 /** Nothing is refused without a reason. */
 function judgeRefusal(change: Change, before: Sight): void {
   const known = new Map(before.tasks.map((task) => [task.id, task]));
@@ -163,6 +228,13 @@ function judgeRefusal(change: Change, before: Sight): void {
     });
     expect(isFull || isIdTaken || isKeyTaken, "an enqueue is refused for a reason").toBe(true);
   }
+  if (change.type === "putSchedule") {
+    const { id, definition } = change.schedule;
+    const found = before.schedules.find((one) => one.id === id)?.version ?? 0;
+    const owner = before.schedules.find((one) => one.definition.name === definition.name);
+    expect(found !== change.ifVersion || (owner !== undefined && owner.id !== id)).toBe(true);
+  }
+  expect(change.type).not.toBe("fire");
   if (change.type === "delete") {
     expect(change.force).toBe(false);
     expect(change.ids.map((id) => known.get(id)?.life.state)).toContain("running");
@@ -177,7 +249,10 @@ function judgeRefusal(change: Change, before: Sight): void {
 function judgeMoves(changes: readonly Change[], answers: readonly unknown[], before: Sight, after: Sight): void {
   const types = new Set(changes.map(({ type }) => type));
   const stored = new Set(
-    changes.flatMap(({ type }, index) => (type === "enqueue" ? (answers[index] as (TaskId | undefined)[]) : [])),
+    changes.flatMap(({ type }, index) => {
+      if (type === "enqueue") return answers[index] as (TaskId | undefined)[];
+      return type === "fire" ? (answers[index] as ((TaskId | undefined)[] | undefined)[]).flat() : [];
+    }),
   );
   // One change moves a task once; only `advance` may end a lease and then the task.
   const steps = changes.reduce((sum, { type }) => sum + (type === "advance" ? 2 : 1), 0);
@@ -208,7 +283,7 @@ function reachable(from: TaskState, steps: number): Set<TaskState> {
 
 /** No queue grows beyond its maxSize, unless something is requeued. */
 function judgeSizes(changes: readonly Change[], before: Sight, after: Sight): void {
-  if (changes.some(({ type }) => type === "requeue" || type === "configureQueue")) return;
+  if (changes.some(({ type }) => type === "requeue" || type === "configureQueue" || type === "fire")) return;
   for (const { name, maxSize = Number.POSITIVE_INFINITY } of after.queues) {
     const size = unfinishedIn(after, name);
     if (size > unfinishedIn(before, name)) expect(size).toBeLessThanOrEqual(maxSize);
@@ -290,15 +365,15 @@ const firstInLine = (world: World, { queue, orderingKey }: TaskRequest, { tasks 
 /** After a claim: how many more like this each limit would let run; less than none where it gives none at all. */
 function roomsFor(
   { queue, name, executor = "thread", orderingKey, concurrencyKey }: TaskRequest,
-  { queues, room, exceptNames }: Change & { type: "claim" },
+  { queues, room, perName }: Change & { type: "claim" },
   claimed: readonly StoredTask[],
   names: ReadonlyMap<string, Limits>,
   after: Sight,
 ): number[] {
   const ofQueue = after.queues.find((one) => one.name === queue);
   const ofName = names.get(name);
-  const isLeft =
-    ofQueue?.isPaused === true || queues?.includes(queue) === false || exceptNames?.includes(name) === true;
+  const isLeft = ofQueue?.isPaused === true || queues?.includes(queue) === false;
+  const ofThisName = claimed.filter(({ request }) => request.name === name).length;
   const running = after.tasks.filter(({ life }) => life.state === "running").map(({ request }) => request);
   const left = (limit: number | undefined, isCounted: (request: TaskRequest) => boolean): number =>
     (limit ?? Number.POSITIVE_INFINITY) - running.filter(isCounted).length;
@@ -311,6 +386,7 @@ function roomsFor(
   return [
     isLeft ? -1 : Number.POSITIVE_INFINITY,
     room === undefined ? Number.POSITIVE_INFINITY : (room.get(executor) ?? (given > 0 ? -1 : 0)) - given,
+    (perName?.get(name) ?? Number.POSITIVE_INFINITY) - ofThisName,
     left(ofQueue?.concurrency, (request) => request.queue === queue),
     left(ofName?.concurrency, (request) => request.name === name),
     ...(orderingKey === undefined

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { memoryStorage } from "../../../src/storage/memory.ts";
 import type { Advanced, Change, Claimed, Limits, Pruned } from "../../../src/storage/storage.ts";
-import type { TaskEvent } from "../../../src/task/event.ts";
+import type { StoredEvent } from "../../../src/task/event.ts";
 import { type CreateFixture, someSettings } from "./bench.ts";
 import { ask, someLimits, someSteps, World } from "./commands.ts";
 import { look, type Sight } from "./laws.ts";
@@ -34,13 +34,16 @@ export function comparing(create: CreateFixture): void {
               modelEpochs.push(expected.epoch);
               world.reopened();
             } else {
-              const changes = step.commands.map((command) => world.changeOf(command, modelEpochs));
+              const changes =
+                step.type === "fireDue"
+                  ? [world.fire(await model.dueSchedules(world.now, step.limit), step.draft)]
+                  : step.commands.map((command) => world.changeOf(command, modelEpochs));
               const expected = await ask(model, changes);
               const answers = await ask(storage, translated(changes, modelEpochs, epochs));
               expect(comparable(changes, answers)).toEqual(comparable(changes, expected));
               if (expected !== "refused") world.learn(changes, expected);
             }
-            compareSights(await look(storage), await look(model), limits.names);
+            compareSights(await look(storage, world.now), await look(model, world.now), limits.names);
           }
         } finally {
           await fixture.dispose();
@@ -97,6 +100,7 @@ function comparable(changes: readonly Change[], answers: readonly unknown[] | "r
 
 function compareSights(actual: Sight, expected: Sight, names: ReadonlyMap<string, Limits> = new Map()): void {
   expect({ ...actual, ...unordered(actual) }).toEqual({ ...expected, ...unordered(expected) });
+  expect(actual.nextDue.schedule).toBe(expected.nextDue.schedule);
   // Called too early, they have nothing to do; called too late, they would be late.
   const hasRates = names.size > 0 && [...names.values()].some(({ rateLimit }) => rateLimit !== undefined);
   // Which of the tasks left by a claim a rate limit alone held back, is left open.
@@ -114,9 +118,12 @@ function compareSights(actual: Sight, expected: Sight, names: ReadonlyMap<string
 const unordered = ({ events }: Sight) => ({ events: events.map(textOf).sort(), nextDue: undefined });
 
 // An interruption and an expiry tell all by their type; whether they give a reason as well is left open.
-const textOf = ({ type, at, taskId, name, queue, attempt, reason, error }: TaskEvent): string =>
-  JSON.stringify(
+const textOf = (event: StoredEvent): string => {
+  if (event.scheduleId !== undefined) return JSON.stringify({ ...event, sequence: 0 });
+  const { type, at, taskId, name, queue, attempt, reason, error } = event;
+  return JSON.stringify(
     type === "interrupted" || type === "expired"
       ? [type, at, taskId, name, queue, attempt]
       : [type, at, taskId, name, queue, attempt, reason, error],
   );
+};

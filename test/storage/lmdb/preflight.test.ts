@@ -79,15 +79,15 @@ test("a preflight leaves the data as it is", { timeout: patience }, async () => 
 });
 
 test("a store of a later version is refused", { timeout: patience }, async () => {
-  expect(await findingIn(aStore(3))).toBe("STORE_VERSION");
+  expect(await findingIn(aStore(4))).toBe("STORE_VERSION");
 });
 
 test("a store of the version before is refused, and not called damaged", { timeout: patience }, async () => {
-  expect(await findingIn(aStore(1))).toBe("STORE_VERSION");
+  expect(await findingIn(aStore(2))).toBe("STORE_VERSION");
 });
 
 test("a store of another product is refused", { timeout: patience }, async () => {
-  expect(await findingIn(aStore(2, "another"))).toBe("STORE_FOREIGN");
+  expect(await findingIn(aStore(3, "another"))).toBe("STORE_FOREIGN");
 });
 
 test("every store that was cut is refused", { timeout: patience }, async () => {
