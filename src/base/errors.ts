@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- a list: every error and its code in one place.
 /** What every error of this package is: a stable `code` to match on, and a message that says what to do. */
 export abstract class OmniqError extends Error {
   abstract readonly code: string;

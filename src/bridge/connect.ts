@@ -1,4 +1,4 @@
-import { MessageChannel, Worker, type MessagePort, type Transferable } from "node:worker_threads";
+import { MessageChannel, Worker } from "node:worker_threads";
 import * as Comlink from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { ActorStoppedError, ClosedError, SupervisorLostError } from "../base/errors.ts";
@@ -18,6 +18,7 @@ import type {
 } from "./contract.ts";
 import { Liveness } from "./liveness.ts";
 import { fromWireError } from "./wire-error.ts";
+import { Wire } from "./wire.ts";
 
 /** How a task ended, in the caller's thread. */
 export interface ReceivedOutcome extends Omit<WireOutcome, "result"> {
@@ -57,7 +58,7 @@ export class Connection {
   /** Told once when the connection has ended, with the reason; after `close`, a ClosedError. */
   onEnd: (reason: Error) => void = () => undefined;
   readonly #worker: Worker;
-  readonly #port: MessagePort;
+  readonly #wire: Wire<CallerMessage, SupervisorMessage>;
   readonly #liveness: Liveness;
   readonly #pending = new Map<number, Pending>();
   readonly #rejectors = new Set<(reason: Error) => void>();
@@ -86,8 +87,8 @@ export class Connection {
       workerData,
       transferList: [port2],
     });
-    this.#port = port1;
-    this.#port.on("message", (message: SupervisorMessage) => this.#receive(message));
+    this.#wire = new Wire(port1);
+    this.#wire.listen((message) => this.#receive(message));
     this.#liveness = new Liveness(
       () => this.#post({ type: "ping" }),
       (ms) => this.#finish(new SupervisorLostError(`has not answered for ${ms} ms`)),
@@ -154,7 +155,7 @@ export class Connection {
   }
 
   #post(message: CallerMessage, transfer: readonly ArrayBuffer[] = []): void {
-    if (this.#end === undefined) this.#port.postMessage(message, transfer as Transferable[]);
+    if (this.#end === undefined) this.#wire.send(message, transfer);
   }
 
   #receive(message: SupervisorMessage): void {
@@ -241,7 +242,7 @@ export class Connection {
     if (this.#end !== undefined) return;
     this.#end = reason;
     this.#liveness.stop();
-    this.#port.close();
+    this.#wire.close();
     for (const { reject } of this.#pending.values()) reject(reason);
     this.#pending.clear();
     for (const reject of this.#rejectors) reject(reason);

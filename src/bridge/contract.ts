@@ -4,15 +4,13 @@ import type { ExecutorSizes, ResolvedOptions } from "../config/resolve.ts";
 import type { CatalogueEntry } from "../executor/executor.ts";
 import type { ScheduleChanges, ScheduleDraft } from "../schedule/draft.ts";
 import type { ScheduleChange, ScheduleId, StoredSchedule } from "../schedule/schedule.ts";
+import type { SchedulePage, ScheduleQuery, ScheduleTotals } from "../storage/schedule-storage.ts";
 import type {
   Counts,
   EventQuery,
   OnConflict,
   QueueRecord,
   QueueSettings,
-  SchedulePage,
-  ScheduleQuery,
-  ScheduleTotals,
   TaskNotes,
   TaskPage,
   TaskQuery,

@@ -1,4 +1,3 @@
-import type { MessagePort, Transferable } from "node:worker_threads";
 import type { ActorRef, Refs } from "../actor/actor.ts";
 import type { EpochMs } from "../base/clock.ts";
 import { InvalidInputError, UnknownTaskError } from "../base/errors.ts";
@@ -22,6 +21,7 @@ import type {
 import type { Registry } from "./registry.ts";
 import { scheduleCalls } from "./schedule-calls.ts";
 import { toWireError } from "./wire-error.ts";
+import type { Wire } from "./wire.ts";
 
 export interface ExposeParts {
   readonly ref: Refs;
@@ -95,12 +95,12 @@ export function answering(calls: SupervisorCalls): Record<string, (...args: unkn
   );
 }
 
-/** Serves one caller's port of batches. */
-export function servePort(port: MessagePort, parts: ExposeParts): void {
+/** Serves one caller's wire. */
+export function serveWire(wire: Wire<SupervisorMessage, CallerMessage>, parts: ExposeParts): void {
   const queue: ActorRef<QueueMessage> = parts.ref<QueueMessage>("queue");
   const { handlers, withInput } = parts.registry;
-  const sink: OutcomeSink = { deliver: (outcomes) => sendOutcomes(port, outcomes) };
-  const send = (message: SupervisorMessage): void => port.postMessage(message);
+  const sink: OutcomeSink = { deliver: (outcomes) => sendOutcomes(wire, outcomes) };
+  const send = (message: SupervisorMessage): void => wire.send(message);
   const progressSink: ProgressSink = { progressed: (id, progress) => send({ type: "progress", id, progress }) };
 
   const newTasks = (batch: TaskBatch): NewTask[] | Promise<NewTask[]> => {
@@ -127,7 +127,7 @@ export function servePort(port: MessagePort, parts: ExposeParts): void {
     }
   };
 
-  port.on("message", (message: CallerMessage) => {
+  wire.listen((message) => {
     switch (message.type) {
       case "enqueue": {
         const { call, batch, onFull, isWatched } = message;
@@ -206,14 +206,13 @@ async function withCheckedInput(
   return tasks.map((task) => ({ ...task, args: checked.get(task) ?? task.args }));
 }
 
-function sendOutcomes(port: MessagePort, outcomes: readonly TaskOutcome[]): void {
+function sendOutcomes(wire: Wire<SupervisorMessage, CallerMessage>, outcomes: readonly TaskOutcome[]): void {
   const payloads: Payload[] = [];
-  const wire = outcomes.map(({ result, ...outcome }): WireOutcome => {
+  const wireOutcomes = outcomes.map(({ result, ...outcome }): WireOutcome => {
     if (result === undefined) return outcome;
     payloads.push(result);
     return { ...outcome, result: payloads.length - 1 };
   });
   const results = joinPayloads(payloads);
-  const message: SupervisorMessage = { type: "outcomes", outcomes: wire, results };
-  port.postMessage(message, [results.bytes.buffer, results.ends.buffer] as Transferable[]);
+  wire.send({ type: "outcomes", outcomes: wireOutcomes, results }, [results.bytes.buffer, results.ends.buffer]);
 }

@@ -39,9 +39,9 @@ export function scheduleCalls(parts: ExposeParts): ScheduleCalls {
     },
     async updateSchedule(id, changes, { reactivate = false, ...expected }) {
       const { args, trigger } = changes.definition;
-      const before = args == null ? undefined : await definitionOf(id);
+      const before = args === undefined || args === null ? undefined : await definitionOf(id);
       const checked =
-        before === undefined || args == null
+        before === undefined || args === undefined || args === null
           ? undefined
           : await checkedArgs(parts, { ...before, args, trigger: trigger ?? before.trigger });
       const all =

@@ -25,24 +25,25 @@ import type { SchedulerCourse } from "../supervisor/scheduler-state.ts";
 import { tree, type TreeParts } from "../supervisor/tree.ts";
 import { childTasks } from "./child-tasks.ts";
 import type { CallerMessage, SupervisorData, SupervisorMessage } from "./contract.ts";
-import { answering, servePort, supervisorCalls, type ExposeParts } from "./expose.ts";
+import { answering, serveWire, supervisorCalls, type ExposeParts } from "./expose.ts";
 import { OpenExecutors } from "./open-executors.ts";
 import { Registry } from "./registry.ts";
 import { checkedArgs } from "./schedule-calls.ts";
 import { toWireError } from "./wire-error.ts";
+import { Wire } from "./wire.ts";
 
 const { options, port, hasLogger, gate } = workerData as SupervisorData;
-const send = (message: SupervisorMessage): void => port.postMessage(message);
+const wire = new Wire<SupervisorMessage, CallerMessage>(port);
 
 // From the first moment on: opening a large store may take longer than silence is borne.
-port.on("message", (message: CallerMessage) => {
-  if (message.type === "ping") send({ type: "pong" });
+wire.listen(({ type }) => {
+  if (type === "ping") wire.send({ type: "pong" });
 });
 
 const logAs =
   (level: "debug" | "info" | "warn" | "error") =>
   (fields: object, message: string): void => {
-    if (hasLogger) send({ type: "log", level, fields: { ...fields, ...plainError(fields) }, message });
+    if (hasLogger) wire.try({ type: "log", level, fields: { ...fields, ...plainError(fields) }, message });
   };
 const log = { debug: logAs("debug"), info: logAs("info"), warn: logAs("warn"), error: logAs("error") };
 
@@ -138,7 +139,7 @@ async function serve(storage: Storage, executors: OpenExecutors, registry: Regis
     versionOf: (name) => registry.versionOf(name),
     onError(scheduleId, error) {
       log.warn({ scheduleId, error }, "a schedule could not be fired");
-      send({ type: "scheduleError", scheduleId, error: toWireError(error) });
+      wire.send({ type: "scheduleError", scheduleId, error: toWireError(error) });
     },
     onRecovered: (report) => log.info(report, "schedules were due when the runtime was opened"),
   };
@@ -153,10 +154,10 @@ async function serve(storage: Storage, executors: OpenExecutors, registry: Regis
       const args = await checkedArgs({ registry, executor: executors.threads }, draft.definition);
       checked.push({ ...draft, definition: { ...draft.definition, args } });
     }
-    if (checked.length === 0) return;
+    const tasks = [...new Set(registry.catalogue.map(({ name }) => name))];
     await running
       .ref<SchedulerMessage>("scheduler")
-      .ask<void>((reply) => ({ type: "declareSchedules", drafts: checked, reply }), declareWithinMs);
+      .ask<void>((reply) => ({ type: "declareSchedules", drafts: checked, tasks, reply }), declareWithinMs);
   };
   await declare().catch(async (error: unknown) => {
     await running.drain();
@@ -201,11 +202,11 @@ async function serve(storage: Storage, executors: OpenExecutors, registry: Regis
     close: (drainMs) => (closing ??= close(drainMs)),
   };
   void running.failed.then(async (cause) => {
-    send({ type: "failed", error: toWireError(cause) });
+    wire.send({ type: "failed", error: toWireError(cause) });
     await closeAll([executors, storage]);
     leaveSoon();
   });
-  servePort(port, parts);
+  serveWire(wire, parts);
   if (parentPort === null) throw new ClosedError("The supervisor thread");
   Comlink.expose(answering(supervisorCalls(parts)), nodeEndpoint(parentPort));
 }
@@ -227,12 +228,12 @@ const queueChange = ([queue, { paused, ...limits }]: readonly [string, ResolvedQ
 /** Lets the thread end by itself, once the last answer is on its way. */
 function leaveSoon(): void {
   setImmediate(() => {
-    port.close();
+    wire.close();
     parentPort?.close();
   });
 }
 
 open().catch((error: unknown) => {
-  send({ type: "failed", error: toWireError(error) });
+  wire.send({ type: "failed", error: toWireError(error) });
   leaveSoon();
 });

@@ -1,6 +1,5 @@
 import type { Duration } from "../base/duration.ts";
-import { ClosedError, DuplicateTaskError, InvalidArgumentError, WaitTimeoutError } from "../base/errors.ts";
-import { newId } from "../base/id.ts";
+import { ClosedError, WaitTimeoutError } from "../base/errors.ts";
 import { checkName } from "../base/names.ts";
 import { Connection } from "../bridge/connect.ts";
 import { readCall } from "../config/call-options.ts";
@@ -10,12 +9,12 @@ import type { CatalogueEntry } from "../executor/executor.ts";
 import type { DrainReport } from "../supervisor/protocol.ts";
 import type { ScheduleOptions, ScheduleTemplate } from "../schedule/schedule-options.ts";
 import type { Trigger } from "../schedule/trigger.ts";
-import { encode } from "../task/codec.ts";
 import type { Args, HandlerOf, Result, TaskDefinition, TaskOptions, TasksOf } from "../task/definition.ts";
 import type { LogLine } from "../task/log-line.ts";
 import { isTerminal, isWaiting } from "../task/state.ts";
 import type { TaskId } from "../task/task.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { isRecurring, type Enqueued, type EnqueueOptions, type RecurringOptions } from "./enqueue-options.ts";
 import { Events } from "./events.ts";
 import { queryOf, type Filter } from "./filter.ts";
 import { TaskHandle, type CancelOptions, type HandleSource, type Outcome, type WaitOptions } from "./handle.ts";
@@ -29,6 +28,7 @@ import { Scheduler } from "./scheduler.ts";
 import { closeOnSignals } from "./signals.ts";
 import { statsOf, type Stats } from "./stats.ts";
 import { Submission } from "./submission.ts";
+import { WatchedTasks } from "./watched-tasks.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- nothing is known, so nothing is refused.
 type KnownTasks<M> = 0 extends 1 & M ? any : TasksOf<M>;
@@ -63,8 +63,8 @@ export class Omniq<M = any> {
   readonly #submission: Submission;
   readonly #progress: ProgressFeed;
   readonly #handleSource: HandleSource;
+  readonly #watched: WatchedTasks;
   readonly #stopListening: () => void;
-  readonly #maxPayloadBytes: number;
   #closing: Promise<void> | undefined;
   /** The change of workers that was asked for last. */
   #changing: Promise<unknown> = Promise.resolve();
@@ -94,6 +94,7 @@ export class Omniq<M = any> {
       logs: (id) => this.logs(id),
     };
     const { calls } = connection;
+    this.#watched = new WatchedTasks(calls, this.#submission, this.#outcomes, this.#handleSource);
     this.queues = new Queues({ calls, maxPayloadBytes: options.maxPayloadBytes, noResult: this.#submission.noResult });
     this.deadLetters = new DeadLetters(calls);
     this.events = new Events(calls);
@@ -107,7 +108,6 @@ export class Omniq<M = any> {
       handle: (id) => new TaskHandle(id, this.#handleSource),
     });
     this.scheduler = new Scheduler(connection, options.instanceId);
-    this.#maxPayloadBytes = options.maxPayloadBytes;
     this.#stopListening = options.handleSignals ? closeOnSignals(() => this.close({ drain: "25s" })) : () => undefined;
     connection.onEnd = (reason) => {
       this.#stopListening();
@@ -156,7 +156,7 @@ export class Omniq<M = any> {
     options?: EnqueueOptions<C>,
   ): Promise<Enqueued<C, TaskHandle<Result<HandlerOf<M, X>>>>>;
   async enqueue(task: unknown, args: unknown, options?: object): Promise<unknown> {
-    if (isRecurring(options)) return this.#enqueueAgainAndAgain(task, args, options);
+    if (isRecurring(options)) return this.schedules.addRecurring(task, args, options);
     const { ids, flushed } = await this.#submission.one(task, args, options);
     return this.#handlesOf(ids, flushed)[0];
   }
@@ -178,7 +178,7 @@ export class Omniq<M = any> {
     options?: TaskOptions & WaitOptions,
   ): Promise<Result<HandlerOf<M, X>>> {
     const { signal, ...rest } = options ?? {};
-    const handle = await this.#watchedEnqueue(task, args, rest);
+    const handle = await this.#watched.one(task, args, rest);
     return (await handle.result(signal === undefined ? undefined : { signal })) as Result<HandlerOf<M, X>>;
   }
 
@@ -193,10 +193,7 @@ export class Omniq<M = any> {
     options: MapOptions<I> = {},
   ): AsyncGenerator<MapItem<I, Result<HandlerOf<M, X>>>, void, undefined> {
     const name = this.#submission.nameOf(task);
-    return mapTasks(name, inputs, options, {
-      start: (argsList) => this.#startAll(name, argsList),
-      resume: (ids, argsList) => this.#resumeAll(name, ids, argsList),
-    });
+    return mapTasks(name, inputs, options, this.#watched.source(name));
   }
 
   // -------------------------------------------------------------------------------------------------- schedules
@@ -220,11 +217,8 @@ export class Omniq<M = any> {
     task: X,
     options: ScheduleOptions<Args<HandlerOf<M, X>>> & { readonly template: ScheduleTemplate },
   ): Promise<ScheduleHandle>;
-  async schedule(task: unknown, first: unknown, second?: unknown): Promise<ScheduleHandle> {
-    const isTrigger = typeof first !== "object" || first === null || "type" in first;
-    const [trigger, options] = isTrigger ? [first, second] : [undefined, first];
-    const [stored] = await this.schedules.put([this.schedules.draft(task, trigger, options)]);
-    return stored as ScheduleHandle;
+  schedule(task: unknown, first: unknown, second?: unknown): Promise<ScheduleHandle> {
+    return this.schedules.add(task, first, second);
   }
 
   /**
@@ -233,24 +227,14 @@ export class Omniq<M = any> {
    *
    * @throws as `schedule`, with the place in the list. DuplicateNameError as well for two of one name.
    */
-  async scheduleMany<X extends TaskOf<M>>(
+  scheduleMany<X extends TaskOf<M>>(
     schedules: readonly (ScheduleOptions & {
       readonly task: X;
       /** Left out, that of the template. */
       readonly trigger?: Trigger | string | undefined;
     })[],
   ): Promise<readonly ScheduleHandle[]> {
-    if (!Array.isArray(schedules))
-      throw new InvalidArgumentError("schedules", "is not a list of { task, trigger, … }.");
-    const drafts = schedules.map((schedule: unknown, index) => {
-      const path = `schedules[${index}]`;
-      if (typeof schedule !== "object" || schedule === null) {
-        throw new InvalidArgumentError(path, "is not an object. Give { task, trigger, … }.");
-      }
-      const { task, trigger, ...options } = schedule as Readonly<Record<string, unknown>>;
-      return this.schedules.draft(task, trigger, options, path);
-    });
-    return drafts.length === 0 ? [] : this.schedules.put(drafts);
+    return this.schedules.addMany(schedules);
   }
 
   /**
@@ -260,10 +244,8 @@ export class Omniq<M = any> {
    * @param payload for `currentTask().event`, and for the last argument where both are plain objects.
    * @throws InvalidArgumentError, NotSerializableError, PayloadTooLargeError, StoreFullError.
    */
-  async emit(event: string, payload?: unknown): Promise<readonly TaskHandle[]> {
-    const encoded = encode(payload, "payload", { maxBytes: this.#maxPayloadBytes });
-    const ids = await this.#connection.calls.emit(checkName("event", event), encoded, newId());
-    return ids.map((id) => new TaskHandle(id, this.#handleSource));
+  emit(event: string, payload?: unknown): Promise<readonly TaskHandle[]> {
+    return this.schedules.emit(event, payload);
   }
 
   // -------------------------------------------------------------------------------------------------- known tasks
@@ -455,102 +437,7 @@ export class Omniq<M = any> {
     return done;
   }
 
-  async #enqueueAgainAndAgain(
-    task: unknown,
-    args: unknown,
-    { schedule, ttl, ...options }: { readonly schedule: unknown; readonly ttl?: unknown },
-  ): Promise<ScheduleHandle> {
-    const taskTtl = ttl === undefined ? {} : { taskTtl: ttl };
-    const [stored] = await this.schedules.put([this.schedules.draft(task, schedule, { ...options, ...taskTtl, args })]);
-    return stored as ScheduleHandle;
-  }
-
   #handlesOf(ids: readonly (TaskId | undefined)[], flushed: Promise<void>): (TaskHandle | undefined)[] {
     return ids.map((id) => (id === undefined ? undefined : new TaskHandle(id, this.#handleSource, flushed)));
   }
-
-  async #watchedEnqueue(task: unknown, args: unknown, options?: unknown): Promise<TaskHandle> {
-    let watched: (ReturnType<Outcomes["next"]> & { readonly id: TaskId }) | undefined;
-    try {
-      const { ids, flushed } = await this.#submission.one(task, args, options, (wanted) => {
-        watched = { id: wanted, ...this.#outcomes.next(wanted, true) };
-        watched.outcome.catch(() => undefined);
-      });
-      const [id] = ids;
-      if (id === undefined) throw new InvalidArgumentError("options.onConflict", '"skip" leaves nothing to wait for.');
-      flushed.catch(() => watched?.forget());
-      if (id === watched?.id) return new TaskHandle(id, this.#handleSource, flushed, watched.outcome);
-      // Its dedupe key belongs to another task: that is the one to wait for.
-      watched?.forget();
-      return new TaskHandle(id, this.#handleSource, flushed);
-    } catch (error) {
-      watched?.forget();
-      throw error;
-    }
-  }
-
-  async #startAll(name: string, argsList: readonly (readonly unknown[])[]): Promise<readonly Promise<Outcome>[]> {
-    let watched: ReturnType<Outcomes["next"]>[] = [];
-    const forget = (): void => watched.forEach((one) => one.forget());
-    try {
-      const { ids, flushed } = await this.#submission.many(name, argsList, undefined, (wanted) => {
-        watched = wanted.map((id) => this.#outcomes.next(id, true));
-        for (const { outcome } of watched) outcome.catch(() => undefined);
-      });
-      flushed.catch(forget);
-      return ids.map((id, index) =>
-        new TaskHandle(id ?? "", this.#handleSource, flushed, watched[index]?.outcome).wait(),
-      );
-    } catch (error) {
-      forget();
-      throw error;
-    }
-  }
-
-  /** What is there already is waited for, or tried again; the rest is stored. */
-  async #resumeAll(
-    name: string,
-    ids: readonly TaskId[],
-    argsList: readonly (readonly unknown[])[],
-  ): Promise<readonly Promise<Outcome>[]> {
-    const found = await this.#connection.calls.get(ids);
-    const toRetry = found.filter(
-      (task) => task !== undefined && isTerminal(task.life.state) && task.life.state !== "completed",
-    );
-    if (toRetry.length > 0)
-      await this.#connection.calls.requeue(toRetry.flatMap((task) => (task === undefined ? [] : [task.id])));
-    return Promise.all(
-      ids.map(async (id, index) => {
-        if (found[index] === undefined) {
-          const stored = this.#watchedEnqueue(name, argsList[index], { id });
-          await stored.catch((error: unknown) => {
-            // Another item of this run has the same key: both get the one result.
-            if (!(error instanceof DuplicateTaskError)) throw error;
-          });
-        }
-        const outcome = new TaskHandle(id, this.#handleSource).wait();
-        // If another item of this part is refused, nobody listens to this one.
-        outcome.catch(() => undefined);
-        return { outcome };
-      }),
-    ).then((started) => started.map(({ outcome }) => outcome));
-  }
 }
-
-/** Options of tasks that a schedule is to store again and again; `ttl` is that of each task. */
-type RecurringOptions = Omit<
-  TaskOptions,
-  "id" | "delay" | "runAt" | "schedule" | "dedupeKey" | "onConflict" | "onFull" | "durability"
-> &
-  Pick<ScheduleOptions, "name"> & { readonly schedule: Exclude<Trigger, { readonly type: "at" }> };
-
-const isRecurring = (options: object | undefined): options is { readonly schedule: object } => {
-  const schedule: unknown = options !== undefined && "schedule" in options ? options.schedule : undefined;
-  return typeof schedule === "object" && schedule !== null && "type" in schedule && schedule.type !== "at";
-};
-
-/** The options, with what is done about a conflict kept apart: it decides what is given back. */
-type EnqueueOptions<C> = Omit<TaskOptions, "onConflict"> & { readonly onConflict?: C | undefined };
-
-/** With `onConflict: "skip"`, there may be no task. */
-type Enqueued<C, H> = "skip" extends C ? H | undefined : H;

@@ -1,14 +1,17 @@
+import { systemClock } from "../base/clock.ts";
 import { InvalidArgumentError, UnknownScheduleError } from "../base/errors.ts";
 import { newId } from "../base/id.ts";
 import { checkName } from "../base/names.ts";
 import type { SupervisorCalls } from "../bridge/contract.ts";
 import { readCall } from "../config/call-options.ts";
+import { asObject } from "../config/read.ts";
 import type { TaskDefaults } from "../config/resolve.ts";
 import { encodeArgs, resolveSchedule, resolveUpdate, type ScheduleSettings } from "../config/resolve-schedule.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import type { ScheduleUpdate } from "../schedule/schedule-options.ts";
 import type { ScheduleId, ScheduleStatus as StatusName, StoredSchedule } from "../schedule/schedule.ts";
 import { upcoming } from "../schedule/upcoming.ts";
+import { encode } from "../task/codec.ts";
 import type { TaskId } from "../task/task.ts";
 import type { TaskHandle } from "./handle.ts";
 import {
@@ -126,7 +129,7 @@ export class Schedules {
     return this.#move(id, "cancel");
   }
 
-  /** Forgets it, and its history. Whether it was there. Its tasks stay; with `cancelQueued`, those not started do not. */
+  /** Forgets it, and its history. Whether it was there. Its tasks stay; with `cancelQueued`, those that wait are cancelled. */
   async delete(id: ScheduleId, options: { readonly cancelQueued?: boolean | undefined } = {}): Promise<boolean> {
     const { cancelQueued = false } = readCall("deleteSchedule", options);
     return this.#source.calls.deleteSchedule(checkName("id", id), cancelQueued);
@@ -159,8 +162,7 @@ export class Schedules {
       throw new InvalidArgumentError("count", `${count} is not a whole number from 1 to 1000.`);
     }
     const schedule = await this.#known(id);
-    const { now } = await this.#source.calls.schedulerState();
-    return upcoming(schedule, now, count).map((at) => new Date(at));
+    return upcoming(schedule, systemClock.now(), count).map((at) => new Date(at));
   }
 
   async status(id: ScheduleId): Promise<ScheduleStatus> {
@@ -180,17 +182,60 @@ export class Schedules {
     return (await this.#source.calls.scheduleHistory(id, limit)).map(historyEntryOf);
   }
 
-  /** @internal Stores schedules. */
-  put(drafts: readonly ScheduleDraft[]): Promise<readonly ScheduleHandle[]> {
-    return this.#source.calls.putSchedules(drafts);
+  /** @internal A trigger, and options if there are any; or options with a template that has a trigger. */
+  async add(task: unknown, first: unknown, second: unknown): Promise<ScheduleHandle> {
+    const isTrigger = typeof first !== "object" || first === null || "type" in first;
+    const [trigger, options] = isTrigger ? [first, second] : [undefined, first];
+    return this.#put(this.#draft(task, trigger, options));
   }
 
-  /** @internal The schedule that a call asks for. */
-  draft(task: unknown, trigger: unknown, options: unknown, path?: string): ScheduleDraft {
+  /** @internal */
+  async addMany(schedules: unknown): Promise<readonly ScheduleHandle[]> {
+    if (!Array.isArray(schedules)) {
+      throw new InvalidArgumentError("schedules", "is not a list of { task, trigger, … }.");
+    }
+    const drafts = schedules.map((schedule: unknown, index) => {
+      const path = `schedules[${index}]`;
+      const { task, trigger, ...options } = asObject(schedule, path);
+      return this.#draft(task, trigger, options, { path, triggerPath: `${path}.trigger` });
+    });
+    return drafts.length === 0 ? [] : this.#source.calls.putSchedules(drafts);
+  }
+
+  /** @internal Options of a task with a `schedule`, and a `ttl` that is the task's. */
+  async addRecurring(
+    task: unknown,
+    args: unknown,
+    { schedule, ttl, ...options }: { readonly schedule: unknown; readonly ttl?: unknown },
+  ): Promise<ScheduleHandle> {
+    const taskTtl = ttl === undefined ? {} : { taskTtl: ttl };
+    const all = { ...options, ...taskTtl, args };
+    return this.#put(this.#draft(task, schedule, all, { triggerPath: "options.schedule" }));
+  }
+
+  /** @internal */
+  async emit(event: string, payload: unknown): Promise<readonly TaskHandle[]> {
+    const { calls, settings, handle } = this.#source;
+    const encoded = encode(payload, "payload", { maxBytes: settings.maxPayloadBytes });
+    const ids = await calls.emit(checkName("event", event), encoded, newId());
+    return ids.map((id) => handle(id));
+  }
+
+  async #put(draft: ScheduleDraft): Promise<ScheduleHandle> {
+    const [key] = await this.#source.calls.putSchedules([draft]);
+    if (key === undefined) throw new RangeError("The supervisor has not said what it has stored.");
+    return key;
+  }
+
+  #draft(
+    task: unknown,
+    trigger: unknown,
+    options: unknown,
+    paths?: { readonly path?: string; readonly triggerPath: string },
+  ): ScheduleDraft {
     const defaults = this.#source.defaultsOf(task);
     const isPinned = typeof task !== "string" && defaults.version !== undefined;
-    const where = path === undefined ? {} : { path };
-    return resolveSchedule({ trigger, options, isPinned, ...where }, defaults, this.#source.settings);
+    return resolveSchedule({ trigger, options, isPinned, ...paths }, defaults, this.#source.settings);
   }
 
   readonly #isDeclared = (key: string): boolean => this.#source.isDeclared(key);

@@ -8,7 +8,7 @@ import type { Payload } from "../task/task.ts";
 import { asObject, readGiven, type Given } from "./read.ts";
 import { resolveTaskOptions, type ResolvedOptions, type TaskDefaults } from "./resolve.ts";
 import {
-  ownOptions,
+  type ownOptions,
   scheduleOptions,
   tasksOptions,
   trigger as readTrigger,
@@ -30,7 +30,9 @@ export function resolveSchedule(
   given: {
     readonly trigger: unknown;
     readonly options: unknown;
+    /** Where the options and the trigger were given, for messages. */
     readonly path?: string;
+    readonly triggerPath?: string;
     readonly isPinned?: boolean;
     /** Where nothing is said. */
     readonly unique?: boolean;
@@ -38,11 +40,11 @@ export function resolveSchedule(
   defaults: TaskDefaults,
   { scheduler, maxPayloadBytes }: ScheduleSettings,
 ): ScheduleDraft {
-  const { path = "options" } = given;
+  const { path = "options", triggerPath = "trigger" } = given;
   const raw = withTemplate(given.options === undefined ? {} : asObject(given.options, path), path);
   const { trigger: ofTemplate, ...all } = raw;
   const options = readGiven(scheduleOptions, all, path);
-  const trigger = readTrigger(given.trigger ?? ofTemplate, "trigger");
+  const trigger = readTrigger(given.trigger ?? ofTemplate, triggerPath);
   const overlap = overlapOf(options.unique ?? given.unique ?? false);
   const { tags, metadata, ...request } = requestOf(all, options, defaults, scheduler.queue, path);
   const { name = madeUp(defaults.name), args = [], startAt, endAt, maxRuns, missed } = options;
@@ -144,7 +146,10 @@ const requestFields: Readonly<
 function withTemplate(options: Readonly<Record<string, unknown>>, path: string): Readonly<Record<string, unknown>> {
   const { template, ...own } = options;
   if (template === undefined) return own;
-  return fromTemplate<Record<string, unknown>>(asObject(template, `${path}.template`), own);
+  const { retryDelay, backoff, ...base } = asObject(template, `${path}.template`);
+  // Two ways to say one thing, of which only one may be given.
+  const isDelayGiven = own["retryDelay"] !== undefined || own["backoff"] !== undefined;
+  return fromTemplate<Record<string, unknown>>(isDelayGiven ? base : { ...base, retryDelay, backoff }, own);
 }
 
 function requestOf(

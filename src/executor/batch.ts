@@ -130,6 +130,8 @@ export class Batch implements Run, Work {
     // When it is over, the slot may belong to another batch.
     const frame = given ?? (this.isOver ? undefined : this.slot.collect?.());
     if (frame === undefined || frame.byteLength === 0) return;
+    // What attempts said was sent before their ends were left.
+    if (given === undefined) this.worker?.drain?.();
     const workerId = this.worker?.name;
     const reports: AttemptReport[] = [];
     for (const { index, startedAt, durationMs, end } of readReports(frame)) {

@@ -4,7 +4,8 @@ import { toTaskError } from "../task/task-error.ts";
 import { layersInUse } from "../task/middleware.ts";
 import { definedResources } from "../task/resources.ts";
 import { handlerKey, type Payload, type TaskError, type TaskId } from "../task/task.ts";
-import { Attempt, currentAttempt, type AttemptHost } from "./attempt.ts";
+import { currentAttempt } from "./attempt-context.ts";
+import { Attempt, type AttemptHost } from "./attempt.ts";
 import { ReportWriter, unpackHeaders, type AttemptEnd, type TaskHeader } from "./frames.ts";
 import { Desk } from "./desk.ts";
 import { Equipment } from "./equipment.ts";
@@ -41,6 +42,9 @@ const stopwatch = performance.now.bind(performance);
 
 // Outcomes that are to be told may wait this long for the tasks behind them.
 const longestUnflushedMs = 1;
+// The supervisor hears of others this late at the latest, unless one task takes longer: what it does not know, it cannot
+// store, and a crash of the whole process has it done again.
+const longestUntoldMs = 50;
 
 /** Runs batches, in a worker of whatever kind. A worker has one; it answers for every error that nobody catches. */
 export class Runner {
@@ -277,6 +281,7 @@ class ActiveBatch implements AttemptHost {
   readonly #outbox: Outbox | undefined;
   /** Something lies in the outbox that was not told. */
   #hasLeft = false;
+  #toldAt = this.flushedAt;
   readonly #number: number;
   readonly #runner: Runner;
 
@@ -326,8 +331,10 @@ class ActiveBatch implements AttemptHost {
   /** Tells what is to be told. */
   flush(): void {
     this.flushLast();
-    if (this.#hasLeft && this.#outbox?.isUrgent === true) {
+    const isLate = this.flushedAt - this.#toldAt > longestUntoldMs;
+    if (this.#hasLeft && (isLate || this.#outbox?.isUrgent === true)) {
       this.#hasLeft = false;
+      this.#toldAt = this.flushedAt;
       this.#runner.host.tell({ type: "reports", batch: this.#number });
     }
   }

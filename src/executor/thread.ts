@@ -31,7 +31,7 @@ export class Thread extends Worker {
   }
 
   /** Receives what the thread has said by now, without waiting for the event loop. */
-  drain(): void {
+  override drain(): void {
     for (let next = receiveMessageOnPort(this.#port); next !== undefined; next = receiveMessageOnPort(this.#port)) {
       this.receive(next.message as FromWorker);
     }

@@ -78,6 +78,9 @@ export abstract class Worker {
   /** Ends it, whatever it is doing. Calls `exited` when that is done. */
   protected abstract kill(): void;
 
+  /** Receives what it has said by now, without waiting for the event loop. Those that leave nothing in slots need it not. */
+  drain?(): void;
+
   /** It has nothing to do, or no longer nothing. */
   protected rest?(isResting: boolean): void;
 
@@ -183,6 +186,16 @@ export abstract class Worker {
       case "keep":
       case "enqueue":
         return void this.#answer(message);
+      case "done":
+        return this.#done(message.work, message.answer);
+      default:
+        return this.#hearOfItself(message);
+    }
+  }
+
+  /** How it is, whatever it is doing. */
+  #hearOfItself(message: Exclude<FromWorker, { batch: number } | { type: "done" }>): void {
+    switch (message.type) {
       case "loading":
         this.#loadingFile = message.file;
         return;
@@ -200,8 +213,6 @@ export abstract class Worker {
         return this.#dying(message.error);
       case "ready":
         return this.#readiness?.resolve();
-      case "done":
-        return this.#done(message.work, message.answer);
       case "pong":
     }
   }

@@ -23,7 +23,10 @@ export function createdState(definition: ScheduleDefinition, createdAt: EpochMs)
 
 function checkOverlap({ trigger, overlap }: ScheduleDefinition): void {
   if (overlap !== "coalesce" || trigger.type !== "onEvent") return;
-  throw new InvalidArgumentError("unique", '"coalesce" does not go with onEvent(): each event is another. Give "skip".');
+  throw new InvalidArgumentError(
+    "unique",
+    '"coalesce" does not go with onEvent(): each event is another. Give "skip".',
+  );
 }
 
 /** The state of a schedule that is paused now; `undefined` when it is not active. */
@@ -74,10 +77,20 @@ export function changed(
   const after = { ...schedule, definition: isNewTrigger ? { ...definition, triggerSince: now } : definition };
   // Whatever cannot fire any more is refused, as it is when a schedule is made.
   if (isNewTrigger || isNewWindow) firstSlot(definition.trigger, windowOf(after));
-  return { ...after, version: version + 1, updatedAt: now, state: changedState(after, now, isNewTrigger || isNewWindow, reactivate) };
+  return {
+    ...after,
+    version: version + 1,
+    updatedAt: now,
+    state: changedState(after, now, isNewTrigger || isNewWindow, reactivate),
+  };
 }
 
-function changedState(schedule: StoredSchedule, now: EpochMs, isReplanned: boolean, reactivate: boolean): ScheduleState {
+function changedState(
+  schedule: StoredSchedule,
+  now: EpochMs,
+  isReplanned: boolean,
+  reactivate: boolean,
+): ScheduleState {
   const { definition, state } = schedule;
   const isUsedUp = definition.maxRuns !== undefined && state.runCount >= definition.maxRuns;
   if (state.status === "completed") {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { EpochMs } from "../base/clock.ts";
-import { bytesToUuid } from "../base/id.ts";
+import { bytesToUuid, uuidBytes } from "../base/id.ts";
 import type { TaskId } from "../task/task.ts";
 import { defaultMissedPolicy, missedSlots, type MissedPolicy } from "./missed.ts";
 import {
@@ -30,11 +30,7 @@ export interface Plan {
 type Planned = Omit<StoredSchedule, "id">;
 
 /** What to do at `now` about an active or paused schedule that is due. */
-export function planFiring(
-  schedule: Planned,
-  now: EpochMs,
-  byDefault: MissedPolicy = defaultMissedPolicy,
-): Plan {
+export function planFiring(schedule: Planned, now: EpochMs, byDefault: MissedPolicy = defaultMissedPolicy): Plan {
   const { definition, state } = schedule;
   const { trigger, maxRuns } = definition;
   const over = endOf(schedule, now);
@@ -75,8 +71,8 @@ export function planSkipping(schedule: Planned, now: EpochMs): Plan {
 }
 
 /** What to do at `now` about a schedule whose event has been emitted; `undefined` when it does not want it now. */
-export function planEvent({ definition, state, createdAt }: Planned, now: EpochMs): Plan | undefined {
-  const { startAt = createdAt, endAt = now, expiresAt, maxRuns } = definition;
+export function planEvent({ definition, state }: Planned, now: EpochMs): Plan | undefined {
+  const { startAt = now, endAt = now, expiresAt, maxRuns } = definition;
   const isOver = endAt < now || (expiresAt !== undefined && expiresAt <= now);
   if (state.status !== "active" || now < startAt || isOver) return undefined;
   if (maxRuns !== undefined && state.runCount >= maxRuns) return undefined;
@@ -145,15 +141,25 @@ export function afterFiring(
 // The first 48 bits of a UUIDv7 are its moment.
 const latestSlot = 2 ** 48 - 1;
 
-/** The id of the task of a slot: the same whenever, and wherever, that is worked out; in the order of time among UUIDv7s. */
-export const slotTaskId = (id: ScheduleId, slot: EpochMs): TaskId => idFor(`${id} ${slot}`, slot);
+/**
+ * The id of the task of a slot: the same whenever, and wherever, that is worked out. It is the id of the schedule with the
+ * moment of the slot, so tasks of one slot lie beside each other, in the order of their schedules, among UUIDv7s.
+ */
+export function slotTaskId(id: ScheduleId, slot: EpochMs): TaskId {
+  const bytes = uuidBytes(id);
+  return bytes === undefined ? idFor(`${id} ${slot}`, slot) : bytesToUuid(atMoment(bytes, slot));
+}
 
 /** The id of the task of an event that was emitted at `at`. */
 export const eventTaskId = (id: ScheduleId, emission: string, at: EpochMs): TaskId => idFor(`${id} ${emission}`, at);
 
-function idFor(text: string, at: EpochMs): TaskId {
-  const bytes = createHash("sha256").update(text).digest();
+function atMoment(bytes: Buffer, at: EpochMs): Buffer {
   bytes.writeUIntBE(Math.min(Math.max(0, at), latestSlot), 0, 6);
+  return bytes;
+}
+
+function idFor(text: string, at: EpochMs): TaskId {
+  const bytes = atMoment(createHash("sha256").update(text).digest(), at);
   bytes[6] = 0x70 | ((bytes[6] ?? 0) & 0x0f);
   bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
   return bytesToUuid(bytes);

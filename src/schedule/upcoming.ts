@@ -12,7 +12,8 @@ export function upcoming(schedule: StoredSchedule, now: EpochMs, count: number):
   if (state.status !== "active" || trigger.type === "onEvent") return [];
   const left = maxRuns === undefined ? count : Math.min(count, Math.max(0, maxRuns - state.runCount));
   const until = expiresAt - 1;
-  if (isDelayed(trigger)) return state.nextSlot === undefined || state.nextSlot > until ? [] : [state.nextSlot].slice(0, left);
+  if (isDelayed(trigger))
+    return state.nextSlot === undefined || state.nextSlot > until ? [] : [state.nextSlot].slice(0, left);
   // One that is due now has not fired yet.
   const from = Math.max(now, state.nextSlot ?? now) - 1;
   return slotsBetween(slots(trigger, windowOf(schedule)), from, until, left);

@@ -3,7 +3,8 @@ import { afterFiring } from "../schedule/firing.ts";
 import type { ScheduleState, StoredSchedule } from "../schedule/schedule.ts";
 import type { ScheduleEventType } from "../task/event.ts";
 import type { TaskId } from "../task/task.ts";
-import type { Firing, NewTask } from "./storage.ts";
+import type { Firing } from "./schedule-storage.ts";
+import type { NewTask } from "./storage.ts";
 
 /** What a storage does for a firing. */
 export interface FiringHost {
@@ -28,11 +29,12 @@ export interface CarriedOut {
 
 /** Stores the tasks of a firing and says what follows from it: the same in every storage. */
 export function carryOut(
-  { definition, state }: StoredSchedule,
+  schedule: StoredSchedule,
   { plan, tasks, force = false }: Firing,
   now: EpochMs,
   host: FiringHost,
 ): CarriedOut {
+  const { definition, state } = schedule;
   const mayOverlap = force || definition.overlap === "allow";
   const stored = tasks.map((task) => {
     if (host.exists(task.id)) return task.id;
@@ -41,8 +43,9 @@ export function carryOut(
   const fired = stored.filter((id) => id !== undefined).length;
   if (plan === undefined) return { stored, fired, missed: 0, skipped: 0, state, events: counted({ fired }) };
   // Where nothing is unfinished, a task was kept out by another's dedupe key: there is no end for its slot to wait for.
-  const overlap = host.unfinished() === 0 ? "skip" : definition.overlap;
-  const next = afterFiring({ definition: { ...definition, overlap }, state }, plan, stored, now);
+  const isEndless = fired < stored.length && definition.overlap === "coalesce" && host.unfinished() === 0;
+  const given = isEndless ? { definition: { ...definition, overlap: "skip" as const }, state } : schedule;
+  const next = afterFiring(given, plan, stored, now);
   const missed = next.missedCount - state.missedCount;
   const skipped = next.skippedCount - state.skippedCount;
   const hasEnded = next.status !== state.status && (next.status === "completed" || next.status === "expired");

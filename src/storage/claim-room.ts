@@ -1,6 +1,7 @@
 import type { EpochMs } from "../base/clock.ts";
 import { earliest, type RateKey, type Rates } from "./rates.ts";
 import type { Claim, Limits, QueueRecord, StorageSettings } from "./storage.ts";
+import type { RateLimit } from "./token-bucket.ts";
 
 /** What tasks share that stand in one line of ready tasks. */
 export interface Line {
@@ -23,7 +24,7 @@ export interface Usage {
 /** What is left of one limit. */
 interface Share {
   left: number;
-  readonly rate?: RateKey;
+  readonly rate?: { readonly key: RateKey; readonly limit: RateLimit };
 }
 
 /** How many more tasks of each line a claim may give: the least of what is left of all that limits the line. */
@@ -44,7 +45,8 @@ export class ClaimRoom {
     let least = Number.POSITIVE_INFINITY;
     const shares = this.#of(line);
     for (const { left } of shares) if (left < least) least = left;
-    if (least <= 0) for (const { left, rate } of shares) if (left <= 0 && rate !== undefined) this.#exhausted.add(rate);
+    if (least <= 0)
+      for (const { left, rate } of shares) if (left <= 0 && rate !== undefined) this.#exhausted.add(rate.key);
     return least;
   }
 
@@ -52,7 +54,8 @@ export class ClaimRoom {
   started(line: Line, count: number): void {
     for (const share of this.#of(line)) {
       share.left -= count;
-      if (share.rate !== undefined) this.#usage.rates.started(share.rate, count);
+      const { rate } = share;
+      if (rate !== undefined) this.#usage.rates.started(rate.key, rate.limit, count, this.#claim.now);
     }
   }
 
@@ -97,7 +100,7 @@ export class ClaimRoom {
       ...(concurrency === undefined ? [] : [{ left: concurrency - running() }]),
       ...(rateLimit === undefined
         ? []
-        : [{ left: this.#usage.rates.left(key, rateLimit, this.#claim.now), rate: key }]),
+        : [{ left: this.#usage.rates.left(key, rateLimit, this.#claim.now), rate: { key, limit: rateLimit } }]),
     ]);
   }
 

@@ -1,14 +1,6 @@
 import type { Payload, TaskId } from "../task/task.ts";
-import type {
-  AnswerTo,
-  Change,
-  EventStorage,
-  KeptResult,
-  Pruned,
-  ResultStorage,
-  Storage,
-  StorageSettings,
-} from "./storage.ts";
+import type { EventStorage, KeptResult, ResultStorage } from "./components.ts";
+import type { AnswerTo, Change, Pruned, Storage, StorageSettings } from "./storage.ts";
 
 /** What lies elsewhere than the tasks. */
 export interface Elsewhere {

@@ -45,22 +45,28 @@ export class KeyRates {
     return this.#kept.get(line)?.bucket;
   }
 
+  /** Lines whose names begin like this have another limit from now on. */
+  convert(prefix: string, limit: RateLimit): void {
+    for (const [line, kept] of this.#kept) {
+      if (!line.startsWith(prefix)) continue;
+      const bucket = bucketFor(kept.bucket, limit);
+      if (bucket === kept.bucket) continue;
+      kept.bucket = bucket;
+      this.#changed(line);
+    }
+  }
+
   /** How many may start at this moment. */
   left(line: string, limit: RateLimit, now: EpochMs): number {
     const kept = this.#kept.get(line);
-    if (kept === undefined) return limit.max;
-    const bucket = bucketFor(kept.bucket, limit);
-    // What flows in with time can be told again; what a smaller bucket had no room for is gone.
-    if (bucket !== kept.bucket) this.#changed(line);
-    kept.bucket = bucketAt(bucket, now);
-    return startsIn(kept.bucket);
+    return kept === undefined ? limit.max : startsIn(bucketAt(kept.bucket, now));
   }
 
   /** One has started, which there was room for. */
   started(line: string, limit: RateLimit, now: EpochMs): void {
     const kept = this.#kept.get(line);
     if (kept === undefined) this.#keep(line, afterStarts(fullBucket(limit, now), 1));
-    else kept.bucket = afterStarts(kept.bucket, 1);
+    else kept.bucket = afterStarts(bucketAt(kept.bucket, now), 1);
     this.#changed(line);
   }
 

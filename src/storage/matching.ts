@@ -1,7 +1,8 @@
 import type { StoredSchedule } from "../schedule/schedule.ts";
 import type { StoredEvent } from "../task/event.ts";
 import type { StoredTask } from "../task/task.ts";
-import type { EventQuery, ScheduleQuery, TaskQuery } from "./storage.ts";
+import type { ScheduleQuery } from "./schedule-storage.ts";
+import type { EventQuery, TaskQuery } from "./storage.ts";
 
 /** Whether a task is asked for, wherever the page starts. */
 export const isTaskMatch = (

@@ -1,6 +1,6 @@
 import type { Payload } from "../task/task.ts";
 import { EventLog } from "./memory/event-log.ts";
-import type { EventStorage, KeptResult, ResultStorage } from "./storage.ts";
+import type { EventStorage, KeptResult, ResultStorage } from "./components.ts";
 
 /** Results in this thread's memory; gone when it is closed. */
 export function memoryResults(): ResultStorage {

@@ -13,6 +13,7 @@ import { deleteSchedules, findSchedules, fire, putSchedule } from "./memory/sche
 import { advance, cancel, configureQueue, forget, moveTo, prune, requeue, unpark } from "./memory/upkeep.ts";
 import { isTaskMatch } from "./matching.ts";
 import { firedLastDay } from "./schedule-tally.ts";
+import type { SchedulePage, ScheduleQuery, ScheduleTotals } from "./schedule-storage.ts";
 import type {
   AnswerTo,
   Change,
@@ -20,9 +21,6 @@ import type {
   EventQuery,
   Opened,
   QueueRecord,
-  SchedulePage,
-  ScheduleQuery,
-  ScheduleTotals,
   StateCounts,
   Storage,
   StorageSettings,
@@ -135,7 +133,7 @@ class MemoryStorage implements Storage {
 
   async parked(): Promise<ReadonlyMap<string, number>> {
     const counts = new Map<string, number>();
-    for (const [name, { size }] of this.#ledger().parked) if (size > 0) counts.set(name, size);
+    for (const [handler, { size }] of this.#ledger().parked) if (size > 0) counts.set(handler, size);
     return counts;
   }
 

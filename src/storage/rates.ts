@@ -40,29 +40,51 @@ export class Rates {
     return this.#buckets.get(key);
   }
 
-  /** How many may start at this moment. */
-  left(key: RateKey, limit: RateLimit, now: EpochMs): number {
+  /**
+   * A queue, or a name, has this limit from now on. Whoever looks at what is left changes nothing about it, so that it
+   * depends on nothing but what has started, and on this.
+   */
+  convert(of: "queue" | "name", name: string, limit: RateLimit): void {
+    if (limit.perKey === true) return this.keys.convert(`${of}\0${name}\0`, limit);
+    const key: RateKey = `${of}:${name}`;
     const known = this.#buckets.get(key);
-    const mine = known === undefined ? fullBucket(limit, now) : bucketFor(known, limit);
-    // What flows in with time can be told again; what a smaller bucket had no room for is gone.
-    if (known !== undefined && mine !== known) this.#changed(key);
-    const bucket = bucketAt(mine, now);
-    this.#buckets.set(key, bucket);
-    return startsIn(bucket);
+    if (known === undefined) return;
+    const bucket = bucketFor(known, limit);
+    if (bucket !== known) this.#set(key, bucket);
   }
 
-  /** So many have started; less than none gives them back. */
-  started(key: RateKey, count: number): void {
+  /** Names have these limits from now on. */
+  convertNames(names: ReadonlyMap<string, Limits> = new Map()): void {
+    for (const [name, { rateLimit }] of names) if (rateLimit !== undefined) this.convert("name", name, rateLimit);
+  }
+
+  /** How many may start at this moment. */
+  left(key: RateKey, limit: RateLimit, now: EpochMs): number {
     const bucket = this.#buckets.get(key);
-    if (bucket === undefined || count === 0) return;
-    this.#buckets.set(key, afterStarts(bucket, count));
+    return bucket === undefined ? limit.max : startsIn(bucketAt(bucket, now));
+  }
+
+  /** So many have started, which there was room for. */
+  started(key: RateKey, limit: RateLimit, count: number, now: EpochMs): void {
+    const bucket = this.#buckets.get(key) ?? fullBucket(limit, now);
+    if (count > 0) this.#set(key, afterStarts(bucketAt(bucket, now), count));
+  }
+
+  /** One that was claimed has not started. */
+  #giveBack(key: RateKey): void {
+    const bucket = this.#buckets.get(key);
+    if (bucket !== undefined) this.#set(key, afterStarts(bucket, -1));
+  }
+
+  #set(key: RateKey, bucket: Bucket): void {
+    this.#buckets.set(key, bucket);
     this.#changed(key);
   }
 
   /** A task that was claimed did not start: it counts no more. */
   unstarted(request: TaskRequest, ofName?: Limits, ofQueue?: Limits): void {
-    if (isCommon(ofQueue)) this.started(`queue:${request.queue}`, -1);
-    if (isCommon(ofName)) this.started(`name:${request.name}`, -1);
+    if (isCommon(ofQueue)) this.#giveBack(`queue:${request.queue}`);
+    if (isCommon(ofName)) this.#giveBack(`name:${request.name}`);
     for (const { name, rateLimit } of limitedLinesOf(request, ofName, ofQueue)) {
       if (rateLimit !== undefined) this.keys.giveBack(name);
     }

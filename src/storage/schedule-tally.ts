@@ -1,5 +1,5 @@
 import type { EpochMs } from "../base/clock.ts";
-import type { ScheduleTotals } from "./storage.ts";
+import type { ScheduleTotals } from "./schedule-storage.ts";
 
 /** What schedules have done, all together. Never changed, but replaced. */
 export interface ScheduleTally extends Pick<ScheduleTotals, "fired" | "missed" | "skipped" | "succeeded" | "failed"> {

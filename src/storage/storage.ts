@@ -1,11 +1,18 @@
 import type { EpochMs } from "../base/clock.ts";
-import type { Plan } from "../schedule/firing.ts";
-import type { ScheduleChange, ScheduleId, ScheduleStatus, StoredSchedule } from "../schedule/schedule.ts";
+import type { ScheduleChange, ScheduleId, StoredSchedule } from "../schedule/schedule.ts";
 import type { EventLevel, ScheduleEventType, StoredEvent, TaskEventType } from "../task/event.ts";
 import type { LogLine } from "../task/log-line.ts";
 import type { TaskState } from "../task/state.ts";
-import type { AttemptFailure, Fence, Payload, StoredTask, TaskError, TaskId, TaskRequest } from "../task/task.ts";
+import type { AttemptFailure, Fence, Payload, StoredTask, TaskId, TaskRequest } from "../task/task.ts";
 import type { Routing } from "./routing.ts";
+import type {
+  DeleteSchedules,
+  Fire,
+  PutSchedule,
+  SchedulePage,
+  ScheduleQuery,
+  ScheduleTotals,
+} from "./schedule-storage.ts";
 import type { RateLimit } from "./token-bucket.ts";
 
 /**
@@ -13,8 +20,9 @@ import type { RateLimit } from "./token-bucket.ts";
  * none, in order, and resolves when they are on disk. One list is what one actor did in one turn, so a finished
  * task, its result, what it frees and the events it leaves are never seen apart.
  *
- * Reads see what was given to `commit` before them. Time is handed in with each change; a storage never reads a clock. Every conditional change tells in its answer
- * what it did, so several processes may share a storage: claims are leases, fenced by `[epoch, attempt]`.
+ * Reads see what was given to `commit` before them. Time is handed in with each change; a storage never reads a clock.
+ * Every conditional change tells in its answer what it did, so several processes may share a storage: claims are leases,
+ * fenced by `[epoch, attempt]`.
  *
  * Every storage passes test/conformance/storage.ts.
  */
@@ -27,8 +35,8 @@ export interface Storage {
 
   /**
    * Applies `changes` in order, all or none, durably. Whether one is refused is judged by what was there before the
-   * list, so those that may be refused (enqueue, publish, requeue, move, delete) come first in it. Of putSchedule and
-   * deleteSchedules each is judged by what those before it in the list will have done.
+   * list, so those that may be refused (enqueue, publish, requeue, move, delete, putSchedule) come first in it. Of
+   * putSchedule and deleteSchedules, each is judged by what those before it in the list will have done.
    *
    * @returns an answer per change, in order.
    * @throws a refusal (DuplicateTaskError, QueueFullError, TaskBusyError …): nothing of this list was applied,
@@ -73,7 +81,7 @@ export interface Storage {
   /** Every queue that was configured, paused or used. */
   queues(): Promise<readonly QueueRecord[]>;
 
-  /** Names of tasks that are parked, with how many of each. */
+  /** Handlers that parked tasks wait for, by `handlerKey`, with how many wait for each. */
   parked(): Promise<ReadonlyMap<string, number>>;
 
   /** The moments before which `advance`, `prune` and the scheduler have nothing to do; then they may have. */
@@ -123,34 +131,6 @@ export interface Opened {
   readonly interrupted: number;
 }
 
-/** Results on a storage of their own, apart from their tasks. Written before the task is settled, by task and attempt. */
-export interface ResultStorage {
-  open(owner: string): Promise<void>;
-  /** Resolves when they are kept. The same task and attempt again replaces. */
-  put(results: readonly KeptResult[]): Promise<void>;
-  get(id: TaskId, attempt: number): Promise<Payload | undefined>;
-  /** Forgets at most `limit` of those whose time is over. */
-  prune(now: EpochMs, limit: number): Promise<number>;
-  close(): Promise<void>;
-}
-
-export interface KeptResult {
-  readonly id: TaskId;
-  readonly attempt: number;
-  readonly result: Payload;
-  readonly expiresAt: EpochMs;
-}
-
-/** Events on a storage of their own. Best effort: a crash may lose the last of them, never a task. */
-export interface EventStorage {
-  open(owner: string): Promise<void>;
-  append(events: readonly StoredEvent[]): Promise<void>;
-  query(query: EventQuery): Promise<readonly StoredEvent[]>;
-  /** Forgets at most `limit` of those up to a moment. */
-  prune(upTo: EpochMs, limit: number): Promise<number>;
-  close(): Promise<void>;
-}
-
 // ---------------------------------------------------------------------------------------------- what may be changed
 
 export type Change =
@@ -196,11 +176,12 @@ export interface NewTask {
 export type OnConflict = "error" | "skip" | "return" | "replace";
 
 /**
- * Claims up to `limit` ready tasks for `owner`: by priority over all queues, as it has risen where they age, then by the order they
- * were enqueued in; with another routing, so within the queue whose turn it is.
+ * Claims up to `limit` ready tasks for `owner`: by priority over all queues, as it has risen where they age, then by the
+ * order they were enqueued in; with another routing, so within the queue whose turn it is.
  * Paused queues give none, and nothing is given beyond the limits of its queue, its name and its key. Of the tasks of
  * a queue with one `orderingKey`, only the first that has not ended is given: whatever keeps it waiting keeps the
- * others. Tasks found to be past `expiresAt` expire on the way. A claim without `until` lasts as long as the epoch.
+ * others. Where tasks age, it is left open which of several with one `concurrencyKey` comes first. Tasks found to be past
+ * `expiresAt` expire on the way. A claim without `until` lasts as long as the epoch.
  */
 export interface Claim {
   readonly type: "claim";
@@ -279,7 +260,7 @@ export type AttemptEnd =
   | ({ readonly to: "ready"; readonly cause: "interrupted"; readonly failure?: AttemptFailure } & Tallies)
   /** Never started: as if it had not been claimed; the attempt number is taken back. */
   | { readonly to: "ready"; readonly cause: "unstarted" }
-  /** Never started, and no handler has its name: set aside until `unpark`. */
+  /** Never started, and there is no handler for it: set aside until `unpark`. */
   | { readonly to: "ready"; readonly cause: "parked" };
 
 interface Tallies {
@@ -356,10 +337,14 @@ export interface Delete {
   readonly ifState?: readonly TaskState[];
 }
 
-/** Puts up to `limit` parked tasks of this name back into the order, at their old places. Answers how many. */
+/**
+ * Puts up to `limit` parked tasks back into the order, at their old places. Answers how many. Those of other versions
+ * of the same name stay parked.
+ */
 export interface Unpark {
   readonly type: "unpark";
-  readonly name: string;
+  /** The `handlerKey` of what they wait for. */
+  readonly handler: string;
   readonly limit: number;
 }
 
@@ -412,61 +397,6 @@ export interface QueueSettings {
   readonly weight?: number | null;
   /** How long a task waits for its priority to rise by one. Without it, priorities stay as they are. */
   readonly agingStepMs?: number | null;
-}
-
-/**
- * Stores a schedule, or puts it in the place of the one with its id; what its tasks have become stays. With an `event`,
- * that is kept as well. One that waits for the end of its tasks, of which none is unfinished, is due at once.
- *
- * @throws VersionConflictError when the one with its id does not have the version `ifVersion`; 0 means that there is none.
- *   DuplicateNameError when another has its name.
- */
-export interface PutSchedule {
-  readonly type: "putSchedule";
-  readonly schedule: Omit<StoredSchedule, "results">;
-  readonly ifVersion: number;
-  /** For its history, of which the newest 1,000 changes are kept. */
-  readonly change?: ScheduleChange;
-  readonly event?: ScheduleEventType;
-  /** When the event happened. Default: `schedule.updatedAt`. */
-  readonly now?: EpochMs;
-  /** Of the event. */
-  readonly error?: TaskError;
-}
-
-/** Forgets schedules and their history; their tasks stay. Answers, per id, whether it was there. */
-export interface DeleteSchedules {
-  readonly type: "deleteSchedules";
-  readonly ids: readonly ScheduleId[];
-  readonly now: EpochMs;
-}
-
-/**
- * Carries plans out: stores tasks of schedules, and the state that follows from it (`afterFiring`), with events. Answers,
- * per firing, with the tasks that were stored; `undefined` for the whole when the schedule is not there in this version,
- * and nothing was done about it. Never refused.
- */
-export interface Fire {
-  readonly type: "fire";
-  readonly now: EpochMs;
-  readonly firings: readonly Firing[];
-  /** Whether it counts in `scheduleTotals`. */
-  readonly isCounted: boolean;
-}
-
-export interface Firing {
-  readonly id: ScheduleId;
-  readonly version: number;
-  /** Left out when it is fired by hand: its state stays as it is. */
-  readonly plan?: Plan;
-  /**
-   * One per slot of the plan, in order. One that has its id already is left as it is, and answered with that id. While a
-   * task of a schedule that does not overlap has not ended, no other is stored, unless `force`. A queue that is full
-   * keeps nothing out: what has passed cannot be asked for again. Where a dedupe key is taken, `return` and `replace` of a
-   * waiting task do as they do for `Enqueue`; otherwise nothing is stored for the slot, which then waits for no end.
-   */
-  readonly tasks: readonly NewTask[];
-  readonly force?: boolean;
 }
 
 /** Forgets what has outlived its retention, at most `limit` of each kind. */
@@ -529,43 +459,6 @@ export interface TaskPage {
   readonly tasks: readonly StoredTask[];
   /** Where the next page starts; left out at the end. */
   readonly cursor?: string;
-}
-
-/** Filters are joined by "and". */
-export interface ScheduleQuery {
-  readonly ids?: readonly ScheduleId[];
-  /** One that has this name: there is at most one. */
-  readonly name?: string;
-  readonly statuses?: readonly ScheduleStatus[];
-  /** Of this task. */
-  readonly task?: string;
-  /** All of them. */
-  readonly tags?: readonly string[];
-  /** Active ones that fire on this event. */
-  readonly event?: string;
-  /** At most 1,000. */
-  readonly limit: number;
-  /** `SchedulePage.cursor` of the page before. */
-  readonly cursor?: string;
-}
-
-export interface SchedulePage {
-  readonly schedules: readonly StoredSchedule[];
-  /** Where the next page starts; left out at the end. */
-  readonly cursor?: string;
-}
-
-/** Counted where `Fire.isCounted`; the ends of tasks where the last firing of their schedule was. */
-export interface ScheduleTotals {
-  /** Of the schedules that there are, always counted. */
-  readonly byStatus: Readonly<Partial<Record<ScheduleStatus, number>>>;
-  readonly fired: number;
-  readonly missed: number;
-  readonly skipped: number;
-  readonly succeeded: number;
-  readonly failed: number;
-  /** Fired in the last 24 hours, to the hour. */
-  readonly firedLastDay: number;
 }
 
 export interface EventQuery {

@@ -17,7 +17,9 @@ export class Breakers {
   statesAt(now: EpochMs): ReadonlyMap<string, Exclude<BreakerState, "closed">> {
     const states = new Map<string, Exclude<BreakerState, "closed">>();
     for (const [name, breaker] of this.#breakers) {
-      const state = breaker.stateAt(now);
+      // The task may have been defined anew, without one.
+      if (!this.#settings.has(name)) this.#breakers.delete(name);
+      const state = this.#settings.has(name) ? breaker.stateAt(now) : "closed";
       if (state !== "closed") states.set(name, state);
     }
     return states;
@@ -37,14 +39,25 @@ export class Breakers {
     return at;
   }
 
-  /** How many tasks of each name may start that has a breaker which is not closed; `undefined` when there is none. */
-  roomAt(now: EpochMs, running: Iterable<Pick<StoredTask, "request">>): ReadonlyMap<string, number> | undefined {
+  /**
+   * How many tasks of each name may start that has a breaker which is not closed; `undefined` when there is none.
+   *
+   * @param promised how many tasks of a name others may start that have asked before.
+   */
+  roomAt(
+    now: EpochMs,
+    running: Iterable<Pick<StoredTask, "request">>,
+    promised: (name: string) => number,
+  ): ReadonlyMap<string, number> | undefined {
     const held = this.statesAt(now);
     if (held.size === 0) return undefined;
     const counts = new Map<string, number>();
     for (const { request } of running) counts.set(request.name, (counts.get(request.name) ?? 0) + 1);
     return new Map(
-      Array.from(held.keys(), (name) => [name, this.#breakers.get(name)?.roomAt(now, counts.get(name) ?? 0) ?? 0]),
+      Array.from(held.keys(), (name) => {
+        const started = (counts.get(name) ?? 0) + promised(name);
+        return [name, this.#breakers.get(name)?.roomAt(now, started) ?? 0];
+      }),
     );
   }
 

@@ -1,6 +1,6 @@
 import type { Self } from "../actor/actor.ts";
 import { isWaiting, type TaskState } from "../task/state.ts";
-import { nameIn, type TaskId } from "../task/task.ts";
+import type { TaskId } from "../task/task.ts";
 import { drained } from "./draining.ts";
 import type { QueueMessage } from "./protocol.ts";
 import {
@@ -103,15 +103,15 @@ export function requeueTasks(
   );
 }
 
-/** What was set aside because no handler had its name may run, where one has it now. */
+/** What was set aside for want of a handler may run, where there is one now. */
 export function unparkTasks(
   state: QueueState,
   { reply }: Extract<QueueMessage, { type: "namesChanged" }>,
   self: Self<Inbox>,
 ): void {
-  const next = (names: readonly string[]): void => {
-    const [name, ...others] = names;
-    if (name === undefined) {
+  const next = (handlers: readonly string[]): void => {
+    const [handler, ...others] = handlers;
+    if (handler === undefined) {
       reply();
       nextInLine(state, self);
       return;
@@ -120,8 +120,8 @@ export function unparkTasks(
     commit(
       state,
       self,
-      [{ type: "unpark", name, limit: unparkStep }],
-      ([count]) => next(count === unparkStep ? names : others),
+      [{ type: "unpark", handler, limit: unparkStep }],
+      ([count]) => next(count === unparkStep ? handlers : others),
       reply.reject,
     );
   };
@@ -129,11 +129,7 @@ export function unparkTasks(
     state.storage.parked(),
     (parked) => ({
       type: "committed",
-      next: () => {
-        // Those of another version are parked again.
-        const known = new Set(Array.from(state.names, nameIn));
-        next([...parked.keys()].filter((name) => known.has(name)));
-      },
+      next: () => next([...parked.keys()].filter((handler) => state.names.has(handler))),
     }),
     (error) => ({ type: "committed", next: () => reply.reject(error) }),
   );

@@ -9,6 +9,8 @@ export interface OpenClaim {
   readonly limit: number;
   /** How many of them the dispatcher has asked for. */
   readonly wanted: Wanted;
+  /** The most tasks of names of which not all may start. */
+  perName?: ReadonlyMap<string, number>;
 }
 
 /** What the dispatcher has room for, and whether a claim may find it. */
@@ -31,6 +33,11 @@ export class Demand {
   /** Claims are being committed. */
   get isClaiming(): boolean {
     return this.#open.length > 0;
+  }
+
+  /** How many tasks of this name the claims that are being committed may bring. */
+  promised(name: string): number {
+    return this.#open.reduce((sum, { perName }) => sum + (perName?.get(name) ?? 0), 0);
   }
 
   /** A claim might find something. */

@@ -1,6 +1,6 @@
 import { defineActor, type Actor, type ActorRef, type Reply, type Self } from "../actor/actor.ts";
-import type { EpochMs } from "../base/clock.ts";
-import type { AttemptNote, AttemptReport, ChildCall } from "../executor/executor.ts";
+import type { Clock, EpochMs } from "../base/clock.ts";
+import type { AttemptNote, AttemptReport, ChildCall, Executor, Run, RunObserver } from "../executor/executor.ts";
 import { handlerKey, type StoredTask, type TaskId } from "../task/task.ts";
 import type { ChildTask, DispatcherMessage, EndedAttempt, Executors, QueueMessage, Wanted } from "./protocol.ts";
 import { Took } from "./batching.ts";
@@ -186,7 +186,9 @@ function handOver(
     handedOverAt: self.clock.now(),
     size: batch.length,
     estimateMs,
-    run: station.executor.run(
+    run: runOn(
+      station.executor,
+      self.clock,
       batch.map(({ task }) => task),
       {
         ended: (reports) => self.tell({ type: "ended", at, active, reports }),
@@ -217,6 +219,20 @@ function handOver(
   if (batch.some(({ isAwaited }) => isAwaited)) active.run.hurry?.();
 }
 
+/** A batch that the executor refuses comes back after a moment: at once, it would be refused again, and again. */
+function runOn(executor: Executor, clock: Clock, tasks: readonly StoredTask[], observer: RunObserver): Run {
+  try {
+    return executor.run(tasks, observer);
+  } catch {
+    clock.wakeAt(clock.now() + refusedForMs, () => {
+      observer.ended(tasks.map(({ id }) => ({ id, end: { type: "unstarted" } })));
+      observer.idle();
+    });
+    return { current: () => undefined, revoke() {}, stop() {} };
+  }
+}
+
+const refusedForMs = 1_000;
 const never = Number.POSITIVE_INFINITY;
 
 function wantedNow(state: State): Wanted {

@@ -1,6 +1,6 @@
 import type { Self } from "../actor/actor.ts";
 import type { Counts, Storage } from "../storage/storage.ts";
-import type { StoredTask } from "../task/task.ts";
+import { nameIn, type StoredTask } from "../task/task.ts";
 import type { DrainReport, QueueMessage } from "./protocol.ts";
 import type { Inbox, QueueState } from "./queue-state.ts";
 
@@ -89,7 +89,7 @@ const unfinished = ["ready", "running", "retrying", "scheduled", "blocked"] as c
 type Unfinished = (typeof unfinished)[number];
 
 async function countParked(storage: Storage, paused: ReadonlySet<string>): Promise<{ open: number; held: number }> {
-  const names = [...(await storage.parked()).keys()];
+  const names = new Set(Array.from((await storage.parked()).keys(), nameIn));
   const isParked = ({ life }: StoredTask): boolean => life.parked === true;
   const all = await countReady(storage, names, isParked);
   const held = await countReady(storage, names, (task) => isParked(task) && paused.has(task.request.queue));

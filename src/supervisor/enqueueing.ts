@@ -19,15 +19,18 @@ type Publish = Extract<QueueMessage, { type: "publish" }>;
 type Place = "last" | "first";
 
 export function enqueueTasks(state: QueueState, message: Enqueue, self: Self<Inbox>): void {
-  const { parent, reply } = message;
-  const isOver = parent !== undefined && state.claimed.get(parent.id)?.life.attempt !== parent.attempt;
-  // Another attempt is to be made, or was, and asks for the same.
-  if (isOver) reply.reject(new CancelledError("This attempt is over: nothing of it is stored any more."));
-  else storeTasks(state, message, self, "last");
+  storeTasks(state, message, self, "last");
 }
 
 function storeTasks(state: QueueState, message: Enqueue, self: Self<Inbox>, place: Place): void {
-  const { tasks, sink, reply } = message;
+  const { tasks, parent, sink, reply } = message;
+  if (parent !== undefined && state.claimed.get(parent.id)?.life.attempt !== parent.attempt) {
+    // Another attempt is to be made, or was, and asks for the same.
+    reply.reject(new CancelledError("This attempt is over: nothing of it is stored any more."));
+    // The room that it does not take is left to the next.
+    if (place === "first") retryWaitingForRoom(state);
+    return;
+  }
   becameReady(state);
   state.demand.rush(tasks, state.claimed);
   // Before the commit: the end of a task may be known in the very turn in which it is acknowledged.

@@ -129,8 +129,7 @@ function give(state: QueueState, given: readonly Given[], self: Self<Inbox>): vo
     settlements,
     () => {
       for (const { waiting, leased } of auto) waiting.message.reply(leased);
-      const tasks = auto.map(({ leased }) => leased.task);
-      tellScheduler(state, tasks);
+      if (auto.some(({ leased }) => leased.task.request.schedule !== undefined)) tellScheduler(state);
     },
     (error) => {
       for (const { waiting, leased } of auto) {
@@ -178,7 +177,7 @@ export function endLease(state: QueueState, { task, fence, end, reply }: EndLeas
     [settlement],
     ([isCounted]) => {
       reply(isCounted === true);
-      tellScheduler(state, [task]);
+      if (task.request.schedule !== undefined) tellScheduler(state);
     },
     reply.reject,
   );

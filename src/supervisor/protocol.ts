@@ -251,8 +251,14 @@ export type SchedulerMessage =
       readonly drafts: readonly ScheduleDraft[];
       readonly reply: Reply<readonly ScheduleKey[]>;
     }
-  /** Stores what the task modules declare, or changes it to that. */
-  | { readonly type: "declareSchedules"; readonly drafts: readonly ScheduleDraft[]; readonly reply: Reply<void> }
+  /** Stores what the task modules declare, or changes it to that; deletes what was declared before of their tasks. */
+  | {
+      readonly type: "declareSchedules";
+      readonly drafts: readonly ScheduleDraft[];
+      /** The names of tasks that the modules define: of others, nothing is known. */
+      readonly tasks: readonly string[];
+      readonly reply: Reply<void>;
+    }
   | {
       readonly type: "updateSchedule";
       readonly id: ScheduleId;

@@ -217,9 +217,12 @@ function nextClaim(state: QueueState): OpenClaim | undefined {
   return state.isStopping || state.dispatcherLife === undefined ? undefined : state.demand.take();
 }
 
-function changeFor({ owner, breakers, claimed }: QueueState, { limit, room }: OpenClaim, now: EpochMs): Claim {
-  const perName = breakers.roomAt(now, claimed.values());
-  return { type: "claim", limit, now, owner, room, ...(perName === undefined ? {} : { perName }) };
+function changeFor({ owner, breakers, claimed, demand }: QueueState, claim: OpenClaim, now: EpochMs): Claim {
+  const { limit, room } = claim;
+  const perName = breakers.roomAt(now, claimed.values(), (name) => demand.promised(name));
+  if (perName === undefined) return { type: "claim", limit, now, owner, room };
+  claim.perName = perName;
+  return { type: "claim", limit, now, owner, room, perName };
 }
 
 function handleClaimed(
@@ -270,9 +273,9 @@ export function tellExpired(state: QueueState, self: Self<Inbox>, ids: readonly 
   tellScheduler(state);
 }
 
-/** Tasks have ended that schedules may wait for: these, or some whose origin is not known here. */
-export function tellScheduler({ scheduler }: QueueState, tasks?: readonly Pick<StoredTask, "request">[]): void {
-  if (tasks?.every(({ request }) => request.schedule === undefined) !== true) scheduler().tell({ type: "tasksEnded" });
+/** Tasks have ended that schedules may wait for. */
+export function tellScheduler({ scheduler }: QueueState): void {
+  scheduler().tell({ type: "tasksEnded" });
 }
 
 /** Tells those who wait for these tasks of those that have ended, as they are stored. */

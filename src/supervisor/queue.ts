@@ -1,5 +1,5 @@
 import { defineActor, type Actor, type Self } from "../actor/actor.ts";
-import { nameIn, type StoredTask } from "../task/task.ts";
+import type { StoredTask } from "../task/task.ts";
 import { advance } from "./advancing.ts";
 import { cancelTasks, deleteTasks, moveTasks, purge, requeueTasks, unparkTasks } from "./control.ts";
 import { drain, drained, drainWaitOver } from "./draining.ts";
@@ -118,11 +118,10 @@ export const queueActor = (parts: QueueParts): Actor<Inbox, QueueState> =>
 
 async function start(parts: QueueParts, self: Self<Inbox>): Promise<QueueState> {
   const { storage, names, waiters } = parts;
-  // Tasks that were parked under a name that is registered now may run again; those of another version are parked again.
-  const known = new Set(Array.from(names, nameIn));
-  for (const [name] of await storage.parked()) {
-    if (!known.has(name)) continue;
-    for (let count = 1; count > 0;) [count] = await storage.commit([{ type: "unpark", name, limit: 5_000 }]);
+  // What was parked for want of a handler that is defined now may run again.
+  for (const handler of (await storage.parked()).keys()) {
+    if (!names.has(handler)) continue;
+    for (let count = 1; count > 0;) [count] = await storage.commit([{ type: "unpark", handler, limit: 5_000 }]);
   }
   const state = createState(parts, await claimedBefore(parts));
   // Some may have ended when an earlier life could not tell it any more.

@@ -5,7 +5,8 @@ import { cancelledState, changed, createdState, pausedState, resumedState } from
 import { isSame } from "../schedule/canonical.ts";
 import { definitionOf, withChanges, type ScheduleDraft } from "../schedule/draft.ts";
 import type { ScheduleDefinition, ScheduleState, StoredSchedule } from "../schedule/schedule.ts";
-import type { PutSchedule, Storage } from "../storage/storage.ts";
+import type { PutSchedule } from "../storage/schedule-storage.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { ScheduleEventType } from "../task/event.ts";
 import { waitingStates } from "../task/state.ts";
 import type { ScheduleKey, SchedulerMessage } from "./protocol.ts";
@@ -48,24 +49,38 @@ export async function putSchedules(
   return keys;
 }
 
-/** The schedules that the task modules declare, told apart by their task and trigger. */
+/**
+ * The schedules that the task modules declare, told apart by their task and trigger. One whose trigger was changed there
+ * takes the place of one that is declared no more; what is left of these is deleted.
+ */
 export async function declareSchedules(
   { storage }: SchedulerState,
-  { drafts }: Message<"declareSchedules">,
+  { drafts, tasks }: Message<"declareSchedules">,
   self: Self<Inbox>,
 ): Promise<void> {
   const now = self.clock.now();
+  const names = new Set(tasks);
+  const stored = (await findAll(storage, {})).filter(({ definition: { declared, request } }) => {
+    return declared !== undefined && names.has(request.name);
+  });
+  const wanted = new Set(drafts.map(({ definition }) => definition.declared));
+  const replaced = stored.filter(({ definition, state: { status } }) => {
+    return !wanted.has(definition.declared) && status !== "cancelled" && status !== "expired";
+  });
   for (const draft of drafts) {
     const { declared, request, name } = draft.definition;
-    const existing = (await findAll(storage, { task: request.name })).find(
-      ({ definition }) => definition.declared === declared,
-    );
+    const isOfTask = ({ definition }: StoredSchedule): boolean => definition.request.name === request.name;
+    const same = stored.find(({ definition }) => definition.declared === declared);
+    const place = same === undefined ? replaced.findIndex(isOfTask) : -1;
+    const existing = place === -1 ? same : replaced.splice(place, 1)[0];
     const change =
       existing === undefined
-        ? created({ ...draft, definition: { ...draft.definition, name: await freeName(storage, draft) } }, now)
+        ? created(withName(draft, await freeName(storage, draft)), now)
         : upserted(existing, withName(draft, draft.isNameFree === true ? existing.definition.name : name), now);
     if (change !== undefined) await storage.commit([change]);
   }
+  const ids = replaced.map(({ id }) => id);
+  if (ids.length > 0) await storage.commit([{ type: "deleteSchedules", ids, now }]);
 }
 
 const withName = (draft: ScheduleDraft, name: string): ScheduleDraft => ({
@@ -121,7 +136,8 @@ const updated = (before: StoredSchedule, after: StoredSchedule, changelog?: stri
   },
 });
 
-function put({ results: _, ...schedule }: StoredSchedule, ifVersion: number, event: ScheduleEventType): PutSchedule {
+function put(after: StoredSchedule, ifVersion: number, event: ScheduleEventType): PutSchedule {
+  const { results: _, ...schedule } = after;
   return { type: "putSchedule", schedule, ifVersion, event };
 }
 
@@ -144,28 +160,35 @@ export async function updateSchedule(
   return after;
 }
 
-export const pauseSchedule = (state: SchedulerState, { id }: Message<"pauseSchedule">): Promise<boolean> =>
-  move(state, id, "schedule.paused", pausedState);
+export const pauseSchedule = (
+  state: SchedulerState,
+  { id }: Message<"pauseSchedule">,
+  self: Self<Inbox>,
+): Promise<boolean> => move(state, id, "schedule.paused", self.clock.now(), pausedState);
 
 export const resumeSchedule = (
   state: SchedulerState,
   { id }: Message<"resumeSchedule">,
   self: Self<Inbox>,
-): Promise<boolean> => move(state, id, "schedule.resumed", (schedule) => resumedState(schedule, self.clock.now()));
+): Promise<boolean> => move(state, id, "schedule.resumed", self.clock.now(), resumedState);
 
-export const cancelSchedule = (state: SchedulerState, { id }: Message<"cancelSchedule">): Promise<boolean> =>
-  move(state, id, "schedule.cancelled", cancelledState);
+export const cancelSchedule = (
+  state: SchedulerState,
+  { id }: Message<"cancelSchedule">,
+  self: Self<Inbox>,
+): Promise<boolean> => move(state, id, "schedule.cancelled", self.clock.now(), cancelledState);
 
 async function move(
   { storage }: SchedulerState,
   id: string,
   event: ScheduleEventType,
-  next: (schedule: StoredSchedule) => ScheduleState | undefined,
+  now: EpochMs,
+  next: (schedule: StoredSchedule, now: EpochMs) => ScheduleState | undefined,
 ): Promise<boolean> {
   const schedule = await find(storage, { ids: [id] });
-  const state = schedule && next(schedule);
+  const state = schedule && next(schedule, now);
   if (schedule === undefined || state === undefined) return false;
-  await storage.commit([put({ ...schedule, state }, schedule.version, event)]);
+  await storage.commit([{ ...put({ ...schedule, state }, schedule.version, event), now }]);
   return true;
 }
 

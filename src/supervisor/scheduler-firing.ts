@@ -3,9 +3,11 @@ import type { EpochMs } from "../base/clock.ts";
 import { ClosedError, ScheduleEndedError, StoreFailedError, StoreFullError } from "../base/errors.ts";
 import { eventTaskId, planEvent, planFiring, planSkipping, slotTaskId, type Plan } from "../schedule/firing.ts";
 import { dueAt, type StoredSchedule } from "../schedule/schedule.ts";
-import type { Firing, NewTask } from "../storage/storage.ts";
+import type { Firing } from "../storage/schedule-storage.ts";
+import type { NewTask } from "../storage/storage.ts";
 import { withEvent } from "../task/codec.ts";
 import type { ScheduleOrigin, TaskId } from "../task/task.ts";
+import { toTaskError } from "../task/task-error.ts";
 import type { SchedulerMessage } from "./protocol.ts";
 import { findAll, lookAhead, scheduleOf, sleep, type Inbox, type SchedulerState } from "./scheduler-state.ts";
 
@@ -168,7 +170,8 @@ async function failed(
   error: unknown,
 ): Promise<void> {
   const { results: _, ...stored } = schedule;
-  const retryAt = self.clock.now() + errorRetryMs;
+  const now = self.clock.now();
+  const retryAt = now + errorRetryMs;
   state.onError(schedule.id, error);
   await state.storage.commit([
     {
@@ -176,6 +179,8 @@ async function failed(
       schedule: { ...stored, state: { ...stored.state, retryAt } },
       ifVersion: stored.version,
       event: "schedule.error",
+      now,
+      error: toTaskError(error),
     },
   ]);
 }

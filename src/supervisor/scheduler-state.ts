@@ -3,7 +3,8 @@ import type { EpochMs } from "../base/clock.ts";
 import { UnknownScheduleError } from "../base/errors.ts";
 import type { ResolvedScheduler } from "../config/scheduler-options.ts";
 import type { ScheduleId, StoredSchedule } from "../schedule/schedule.ts";
-import type { ScheduleQuery, Storage } from "../storage/storage.ts";
+import type { ScheduleQuery } from "../storage/schedule-storage.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { QueueMessage, SchedulerMessage, SchedulerMode } from "./protocol.ts";
 
 /** Whether schedules fire. Shared by all lives of the actor, and read by whoever wants to know. */

@@ -31,12 +31,14 @@ export function handleAttemptsEnded(
 ): void {
   state.demand.add(wanted);
   state.ended.push(...ended);
-  const at = state.settledAt + gathering.ms;
-  const mayGather = isBusy && self.clock.now() < at && state.ended.length < gathering.most && !state.isStopping;
+  const sinceMs = self.clock.now() - state.settledAt;
+  // Clocks may be set back.
+  const isSoon = sinceMs >= 0 && sinceMs < gathering.ms;
+  const mayGather = isBusy && isSoon && state.ended.length < gathering.most && !state.isStopping;
   if (!mayGather || ended.some((attempt) => isUrgent(state, attempt))) settleEnded(state, self);
   else if (!state.isGathering) {
     state.isGathering = true;
-    self.setTimer("settleEnded", at, { type: "settleEnded" });
+    self.setTimer("settleEnded", state.settledAt + gathering.ms, { type: "settleEnded" });
   }
 }
 
@@ -105,8 +107,7 @@ function settleAttempts(state: QueueState, self: Self<Inbox>, ended: readonly En
   });
   if (hasOpened) breakersMove(state, undefined, self);
   settle(state, self, settlements, () => {
-    const tasks = ended.map(({ task }) => task);
-    tellScheduler(state, tasks);
+    if (ended.some(({ task }) => task.request.schedule !== undefined)) tellScheduler(state);
     // What comes back may have outlived its time meanwhile.
     for (const { task, report } of ended) {
       const { expiresAt } = task.request;

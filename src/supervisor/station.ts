@@ -86,7 +86,12 @@ export class Station {
   hurry(ids: readonly TaskId[]): void {
     const awaited = new Set(ids);
     for (const waiting of this.#waiting) if (awaited.has(waiting.task.id)) waiting.isAwaited = true;
-    for (const { tasks, run } of this.workload.active) if (ids.some((id) => tasks.has(id))) run.hurry?.();
+    for (const { tasks, run } of this.workload.active) {
+      const mine = ids.flatMap((id) => tasks.get(id) ?? []);
+      // It may be taken back, and given again.
+      for (const waiting of mine) waiting.isAwaited = true;
+      if (mine.length > 0) run.hurry?.();
+    }
   }
 
   /** Takes one out that waits. */

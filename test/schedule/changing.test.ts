@@ -55,7 +55,9 @@ describe("C13: a schedule that was paused", () => {
   });
 
   test("is completed where its last slot has passed", () => {
-    expect(resumedState(aSchedule({ trigger: at(june + 1), state: { status: "paused" } }), now)?.status).toBe("completed");
+    expect(resumedState(aSchedule({ trigger: at(june + 1), state: { status: "paused" } }), now)?.status).toBe(
+      "completed",
+    );
   });
 
   test("forgets the slot that waited for the end of a task", () => {

@@ -1,5 +1,6 @@
+import { CronDate } from "croner";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { uuidBytes } from "../../src/base/id.ts";
 import { at } from "../../src/schedule/at.ts";
 import { cron } from "../../src/schedule/cron.ts";
@@ -82,7 +83,8 @@ describe("a slot that is due", () => {
 describe("slots of an hour of downtime", () => {
   const schedule = aSchedule();
   const now = june + 60 * minute + 1;
-  const after = (handling: MissedPolicy["handling"], max?: number): unknown => planFiring(schedule, now, policy(handling, max));
+  const after = (handling: MissedPolicy["handling"], max?: number): unknown =>
+    planFiring(schedule, now, policy(handling, max));
 
   test("become the last one under coalesce, and the others are missed", () => {
     expect(after("coalesce")).toMatchObject({ slots: [june + 60 * minute], missed: 59, skipped: 0 });
@@ -131,7 +133,11 @@ test("several slots of a stall within the threshold are skipped, not missed, whe
 test("a moment that passed during a downtime is missed under skip, and completed: never silently lost", () => {
   const schedule = aSchedule({ trigger: at(june + minute) });
 
-  expect(planFiring(schedule, june + hour, policy("skip"))).toMatchObject({ slots: [], missed: 1, status: "completed" });
+  expect(planFiring(schedule, june + hour, policy("skip"))).toMatchObject({
+    slots: [],
+    missed: 1,
+    status: "completed",
+  });
   expect(planFiring(schedule, june + hour)).toMatchObject({ slots: [june + minute], status: "completed" });
 });
 
@@ -263,11 +269,17 @@ describe("skipping what was planned up to now", () => {
   });
 
   test("completes what has no other slot", () => {
-    expect(planSkipping(aSchedule({ trigger: at(june + 1) }), june + 2)).toMatchObject({ skipped: 1, status: "completed" });
+    expect(planSkipping(aSchedule({ trigger: at(june + 1) }), june + 2)).toMatchObject({
+      skipped: 1,
+      status: "completed",
+    });
   });
 
   test("forgets a slot that waited", () => {
-    const schedule = aSchedule({ overlap: "coalesce", state: { pendingSlot: june + minute, nextSlot: june + 2 * minute } });
+    const schedule = aSchedule({
+      overlap: "coalesce",
+      state: { pendingSlot: june + minute, nextSlot: june + 2 * minute },
+    });
     const plan = planSkipping(schedule, june + 2 * minute);
 
     expect(plan).toMatchObject({ slots: [], skipped: 2, nextSlot: june + 3 * minute });
@@ -338,23 +350,28 @@ test("the next slot of a schedule is never one that has fired, whatever the cloc
   const clock = fc.array(fc.integer({ min: -2 * hour, max: 2 * hour }), { maxLength: 30 });
   const trigger = fc.constantFrom(every("7m"), cron("*/5 * * * *"), every("3m", { anchor: june - 1_234 }));
   fc.assert(
-    fc.property(trigger, clock, fc.constantFrom("coalesce" as const, "trigger" as const, "skip" as const), (when, jumps, handling) => {
-      let schedule = aSchedule({ trigger: when });
-      let now = june;
-      const seen = new Set<number>();
-      for (const jump of jumps) {
-        now += jump;
-        if ((dueAt(schedule) ?? now) > now) continue;
-        const plan = planFiring(schedule, now, policy(handling, 1_000));
-        for (const slot of plan.slots) {
-          expect(seen).not.toContain(slot);
-          expect(slot).toBeLessThanOrEqual(now);
-          seen.add(slot);
+    fc.property(
+      trigger,
+      clock,
+      fc.constantFrom("coalesce" as const, "trigger" as const, "skip" as const),
+      (when, jumps, handling) => {
+        let schedule = aSchedule({ trigger: when });
+        let now = june;
+        const seen = new Set<number>();
+        for (const jump of jumps) {
+          now += jump;
+          if ((dueAt(schedule) ?? now) > now) continue;
+          const plan = planFiring(schedule, now, policy(handling, 1_000));
+          for (const slot of plan.slots) {
+            expect(seen).not.toContain(slot);
+            expect(slot).toBeLessThanOrEqual(now);
+            seen.add(slot);
+          }
+          schedule = fired(schedule, plan, now);
+          expect(schedule.state.nextSlot).toBeGreaterThan(now);
         }
-        schedule = fired(schedule, plan, now);
-        expect(schedule.state.nextSlot).toBeGreaterThan(now);
-      }
-    }),
+      },
+    ),
     { numRuns: 200 },
   );
 });
@@ -371,10 +388,23 @@ test("under trigger, with room enough, no slot is missing", () => {
         all.push(...plan.slots);
         schedule = fired(schedule, plan, now);
       }
-      expect(all).toEqual(Array.from({ length: Math.floor((now - june) / minute) }, (_, index) => june + (index + 1) * minute));
+      expect(all).toEqual(
+        Array.from({ length: Math.floor((now - june) / minute) }, (_, index) => june + (index + 1) * minute),
+      );
     }),
     { numRuns: 100 },
   );
+});
+
+test("ten thousand schedules with one expression have their slots worked out once", () => {
+  const increment = vi.spyOn(CronDate.prototype, "increment");
+  const trigger = cron("17 4 * * MON-FRI", { timezone: "Europe/Berlin" });
+  for (let count = 0; count < 10_000; count++)
+    planFiring(aSchedule({ trigger, createdAt: june + 5 }), june + 30 * hour);
+
+  expect(increment.mock.calls.length).toBeLessThan(100);
+  expect(increment.mock.calls.length).toBeGreaterThan(0);
+  increment.mockRestore();
 });
 
 describe("the id of the task of a slot", () => {

@@ -3,7 +3,8 @@ import { combinedStorage } from "../../src/storage/combined.ts";
 import { memoryResults } from "../../src/storage/memory-components.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import type { Storage } from "../../src/storage/storage.ts";
-import { aTask, birth, someBytes } from "../support/tasks.ts";
+import { aScheduledTask, aSchedule } from "../support/stored-schedules.ts";
+import { birth, someBytes } from "../support/tasks.ts";
 
 const settings = {
   owner: "test",
@@ -20,7 +21,8 @@ async function withSlowResults(): Promise<{ storage: Storage; write: () => void 
   const slow = { ...results, put: (kept: Parameters<typeof results.put>[0]) => held.then(() => results.put(kept)) };
   const storage = combinedStorage(memoryStorage(), { results: slow, onLostEvents: () => undefined });
   await storage.open(settings);
-  await storage.commit([{ type: "enqueue", tasks: [aTask({ id: "task" })] }]);
+  await storage.commit([{ type: "putSchedule", schedule: aSchedule(), ifVersion: 0 }]);
+  await storage.commit([{ type: "enqueue", tasks: [aScheduledTask("schedule", { id: "task" })] }]);
   await storage.commit([{ type: "claim", limit: 1, now: birth, owner: "test" }]);
   return { storage, write };
 }
@@ -37,6 +39,7 @@ describe("a commit that waits for its results to be written", () => {
     ["list", async (storage) => (await storage.list({ limit: 10 })).tasks.map(({ life }) => life.state), ["completed"]],
     ["result", (storage) => storage.result("task"), someBytes(7)],
     ["counts", async (storage) => (await storage.counts()).totals.completed, 1],
+    ["schedules", async (storage) => (await storage.schedules({ limit: 1 })).schedules[0]?.results.successCount, 1],
     ["events", async (storage) => (await storage.events({ limit: 10 })).at(-1)?.type, "completed"],
     ["nextDue", async (storage) => (await storage.nextDue()).prune, birth + 1e9],
   ])("is seen by %s when that comes after it", async (_, read, seen) => {

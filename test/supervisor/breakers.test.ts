@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { NewTask } from "../../src/storage/storage.ts";
+import { Breakers } from "../../src/supervisor/breakers.ts";
 import type { DrainReport } from "../../src/supervisor/protocol.ts";
 import { aTask } from "../support/tasks.ts";
-import { TestSupervisor } from "./test-supervisor.ts";
+import { birth, TestSupervisor } from "./test-supervisor.ts";
+
+const aFailure = { attempt: 1, at: 0, reason: "error", error: { name: "Error", message: "no" } } as const;
 
 const names = ["flaky", "sound"];
 const breakers = { flaky: { threshold: 5, cooldownMs: 1_000, probes: 3 } };
@@ -68,6 +71,37 @@ describe("R08: a breaker", () => {
     expect(probes).toBeLessThanOrEqual(3);
     await supervisor.advance(400);
     expect(starts("flaky") - before).toBe(probes);
+  });
+
+  test("counts what claims may bring that are being stored", async () => {
+    const { supervisor, world, starts } = await failing(8);
+    await supervisor.advance(900);
+    const before = starts("flaky");
+    world.isMended = true;
+    supervisor.storage.latencyMs = 5;
+    for (let call = 0; call < 40; call++) {
+      await supervisor.advance(5);
+      void supervisor.enqueue(aTask({ name: "sound" }));
+      // Three of them have to end before more may start.
+      if (supervisor.clock.now() - birth < 1_015) expect(starts("flaky") - before).toBeLessThanOrEqual(3);
+    }
+
+    expect(starts("flaky") - before).toBeGreaterThan(3);
+  });
+
+  test("closes when the task is defined anew without one", async () => {
+    const settings = new Map([["flaky", { threshold: 1, cooldownMs: 1_000, probes: 1 }]]);
+    const breakers = new Breakers(settings);
+    breakers.ended(
+      "flaky",
+      { to: "failed", reason: "error", failure: aFailure, failures: 1, crashes: 0, interruptions: 0 },
+      0,
+    );
+    expect(breakers.openAt(1)).toEqual(new Set(["flaky"]));
+    settings.clear();
+
+    expect(breakers.openAt(1)).toEqual(new Set());
+    expect(breakers.roomAt(2_000, [], () => 0)).toBeUndefined();
   });
 
   test("stays open when an actor is restarted, and lets tasks run in time", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Demand } from "../../src/supervisor/demand.ts";
+import { handlerKey } from "../../src/task/task.ts";
 import { aTask } from "../support/tasks.ts";
 import { TestSupervisor, type SupervisorOptions } from "./test-supervisor.ts";
 
@@ -102,6 +103,21 @@ describe("names that change while the supervisor runs", () => {
 
     expect(await supervisor.life("unknown")).toMatchObject(ended);
     expect(await supervisor.storage.inner.parked()).toEqual(new Map());
+  });
+
+  test("leave aside, untouched, what is of another version", async () => {
+    const names = new Set(["long"]);
+    const { supervisor } = await start({ names });
+    await supervisor.enqueue(aTask({ id: "one", version: "1" }), aTask({ id: "two", version: "2" }));
+    await supervisor.advance(100);
+    supervisor.storage.commits.splice(0);
+    names.add(handlerKey({ name: "greet", version: "2" }));
+    await changed(supervisor);
+    await supervisor.advance(1_000);
+
+    expect(await supervisor.life("two")).toMatchObject(ended);
+    expect(await supervisor.life("one")).toMatchObject({ parked: true, attempt: 0 });
+    expect(supervisor.storage.ends.filter(({ id }) => id === "one")).toHaveLength(1);
   });
 
   test("leave aside what still has no name", async () => {

@@ -287,3 +287,46 @@ describe("an idle dispatcher", () => {
     expect(supervisor.clock.next() ?? Infinity).toBeGreaterThan(1e11);
   });
 });
+
+describe("a batch that the executor refuses", () => {
+  async function refusing(times: number) {
+    const supervisor = await TestSupervisor.start();
+    const seen = { refusals: 0 };
+    supervisor.executor.beforeRun = () => {
+      if (seen.refusals >= times) return;
+      seen.refusals++;
+      throw new Error("refused");
+    };
+    return { supervisor, seen };
+  }
+
+  test("is given again, and crashes nothing", async () => {
+    const { supervisor } = await refusing(1);
+    const tasks = some(5, "greet");
+    await supervisor.enqueue(...tasks);
+    await supervisor.advance(2_000);
+
+    expect(supervisor.crashes).toEqual([]);
+    expect(supervisor.listener.outcomes.map(({ state }) => state)).toEqual(tasks.map(() => "completed"));
+  });
+
+  test("is not given again and again at once", async () => {
+    const { supervisor, seen } = await refusing(Infinity);
+    await supervisor.enqueue(...some(5, "greet"));
+    await supervisor.advance(10_000);
+
+    expect(seen.refusals).toBeGreaterThan(5);
+    expect(seen.refusals).toBeLessThanOrEqual(11 * supervisor.executor.slots);
+  });
+
+  test("is cancelled when one asks for that", async () => {
+    const { supervisor } = await refusing(Infinity);
+    const [task] = some(1, "greet") as [NewTask];
+    await supervisor.enqueue(task);
+    const cancelled = supervisor.cancel([task.id], "signal");
+    await supervisor.advance(2_000);
+
+    expect(await cancelled).toEqual([true]);
+    expect(supervisor.listener.outcomes.map(({ state }) => state)).toEqual(["cancelled"]);
+  });
+});

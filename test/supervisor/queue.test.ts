@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import type { Change } from "../../src/storage/storage.ts";
 import { largestBatch } from "../../src/supervisor/batching.ts";
+import { handlerKey } from "../../src/task/task.ts";
 import { aTask } from "../support/tasks.ts";
 import { birth, stateOf, TestSupervisor } from "./test-supervisor.ts";
 
@@ -143,7 +145,25 @@ describe("parked names", () => {
 
     expect(await supervisor.life(stranger.id)).toMatchObject({ state: "completed", attempt: 1 });
   });
+
+  test("stay parked when the queue is started with other versions of them", async () => {
+    const [one, two] = ["1", "2"].map((version) => aTask({ name: "stranger", version }));
+    const names = new Set<string>(["greet"]);
+    const supervisor = await TestSupervisor.start({ stored: [one, two].flatMap((task) => task ?? []), names });
+    supervisor.storage.commits.splice(0);
+
+    names.add("stranger").add(handlerKey({ name: "stranger", version: "2" }));
+    supervisor.crash("queue");
+    await supervisor.advance(50);
+
+    expect(await supervisor.life(one?.id ?? "")).toMatchObject({ state: "ready", parked: true });
+    expect(await supervisor.life(two?.id ?? "")).toMatchObject({ state: "completed", attempt: 1 });
+    expect(supervisor.storage.commitsOf("settle").flatMap(endsIn)).toEqual(["completed"]);
+  });
 });
+
+const endsIn = (changes: readonly Change[]): string[] =>
+  changes.flatMap((change) => (change.type === "settle" ? change.settlements.map(({ end }) => end.to) : []));
 
 describe("waiting", () => {
   test("tells each waiter once, also of a task that ends in the turn in which it is enqueued", async () => {

@@ -62,21 +62,6 @@ describe("a crash of the dispatcher", () => {
     expect((await supervisor.counts()).running).toBe(3);
   });
 
-  test("over a batch that the executor refuses is survived", async () => {
-    const supervisor = await TestSupervisor.start();
-    let refusals = 1;
-    supervisor.executor.beforeRun = () => {
-      if (refusals-- > 0) throw new Error("refused once");
-    };
-    const tasks = many(5);
-
-    await supervisor.enqueue(...tasks);
-    await supervisor.advance(500);
-
-    expect(supervisor.crashes).toEqual(["dispatcher"]);
-    expect(supervisor.listener.outcomes.map(({ state }) => state)).toEqual(tasks.map(() => "completed"));
-  });
-
   test("cancels a buffered task that was to be cancelled", async () => {
     const supervisor = await TestSupervisor.start({ behave: () => ({ durationMs: 100 }) });
     const tasks = many(3);

@@ -50,7 +50,9 @@ describe("C01, trap 18: a name", () => {
 });
 
 describe("C18: a schedule that makes no sense is refused when it is made", () => {
-  test.each<[string, Partial<ScheduleDraft["definition"]> & { mustBeAhead?: boolean }, new (...args: never[]) => Error]>([
+  test.each<
+    [string, Partial<ScheduleDraft["definition"]> & { mustBeAhead?: boolean }, new (...args: never[]) => Error]
+  >([
     ["that ends before it starts", { startAt: june + hour, endAt: june }, InvalidArgumentError],
     ["without a slot in its window", { trigger: cron("0 3 * * *"), endAt: june + hour }, NoSlotError],
     ["whose moment is past, where that was not wanted", { trigger: at(june - 1), mustBeAhead: true }, NoSlotError],
@@ -111,7 +113,9 @@ describe("upsert", () => {
     await scheduler.advance(90 * second);
     const before = await scheduler.get(id);
 
-    expect(await scheduler.put(aDraft({ name: "nightly", isUpsert: true, ttlMs: hour }))).toEqual([{ id, name: "nightly" }]);
+    expect(await scheduler.put(aDraft({ name: "nightly", isUpsert: true, ttlMs: hour }))).toEqual([
+      { id, name: "nightly" },
+    ]);
     expect(await scheduler.get(id)).toEqual(before);
   });
 
@@ -244,7 +248,15 @@ test("K06: the history has every update, newest first, over a restart", async ()
   await scheduler.restart();
 
   const history = await scheduler.supervisor.storage.inner.scheduleHistory(id, 10);
-  expect(history.map(({ version, at: moment, changelog, before, after }) => [version, moment - june, changelog, before.tags, after.tags])).toEqual([
+  expect(
+    history.map(({ version, at: moment, changelog, before, after }) => [
+      version,
+      moment - june,
+      changelog,
+      before.tags,
+      after.tags,
+    ]),
+  ).toEqual([
     [4, 2 * second, "third", ["second"], ["third"]],
     [3, second, "second", ["first"], ["second"]],
     [2, 0, "first", [], ["first"]],
@@ -258,11 +270,9 @@ test("M04, M05: a second pause changes nothing, and leaves one event", async () 
   expect([await scheduler.pause(id), await scheduler.pause(id)]).toEqual([true, false]);
   expect([await scheduler.resume(id), await scheduler.resume(id)]).toEqual([true, false]);
   expect(await scheduler.eventTypes(id)).toEqual(["schedule.created", "schedule.paused", "schedule.resumed"]);
-  expect([await scheduler.pause("nobody"), await scheduler.resume("nobody"), await scheduler.cancel("nobody")]).toEqual([
-    false,
-    false,
-    false,
-  ]);
+  expect([await scheduler.pause("nobody"), await scheduler.resume("nobody"), await scheduler.cancel("nobody")]).toEqual(
+    [false, false, false],
+  );
 });
 
 test("C13: an hour of pause is an hour without runs, and no burst follows", async () => {
@@ -368,7 +378,7 @@ describe("K03: an event", () => {
   const payloadOf = (task: StoredTask | undefined): unknown =>
     decode(splitEvent(task?.args ?? new Uint8Array()).event ?? new Uint8Array());
 
-  test("C09: fires all who wait for it, each time, and nobody else", async () => {
+  test("C09, trap 4: fires all who wait for it, each time, and nobody else", async () => {
     const scheduler = await TestScheduler.start();
     const [first, second_, other] = [
       await scheduler.add({ trigger: low }),
@@ -376,6 +386,7 @@ describe("K03: an event", () => {
       await scheduler.add({ trigger: onEvent("stock.high") }),
     ];
     expect(await scheduler.emit("stock.low", { item: 7 })).toHaveLength(2);
+    await scheduler.advance(1);
     expect(await scheduler.emit("stock.low", { item: 8 })).toHaveLength(2);
     await scheduler.advance(hour);
 
@@ -390,7 +401,11 @@ describe("K03: an event", () => {
 
   test("fires the others when one of them cannot be fired", async () => {
     const scheduler = await TestScheduler.start();
-    const [broken] = [await scheduler.add({ trigger: low }), await scheduler.add({ trigger: low }), await scheduler.add({ trigger: low })];
+    const [broken] = [
+      await scheduler.add({ trigger: low }),
+      await scheduler.add({ trigger: low }),
+      await scheduler.add({ trigger: low }),
+    ];
     scheduler.supervisor.storage.refuse = (changes) =>
       changes.some((change) => change.type === "fire" && change.firings.some(({ id }) => id === broken))
         ? new RangeError("broken")
@@ -435,9 +450,17 @@ describe("K03: an event", () => {
 describe("P02: a schedule that a module declares", () => {
   const declared = (given: Parameters<typeof aDraft>[0] = {}): ScheduleDraft => {
     const { trigger = every("10m"), ...rest } = given;
-    return aDraft({ name: "greet", isNameFree: true, overlap: "skip", trigger, declared: declaredKey("greet", trigger), ...rest });
+    return aDraft({
+      name: "greet",
+      isNameFree: true,
+      overlap: "skip",
+      trigger,
+      declared: declaredKey("greet", trigger),
+      ...rest,
+    });
   };
-  const all = async (scheduler: TestScheduler) => (await scheduler.supervisor.storage.inner.schedules({ limit: 10 })).schedules;
+  const all = async (scheduler: TestScheduler) =>
+    (await scheduler.supervisor.storage.inner.schedules({ limit: 10 })).schedules;
 
   test("is one schedule over restarts, and keeps its next slot", async () => {
     const scheduler = await TestScheduler.start();
@@ -448,7 +471,11 @@ describe("P02: a schedule that a module declares", () => {
 
     const schedules = await all(scheduler);
     expect(schedules).toHaveLength(1);
-    expect(schedules[0]).toMatchObject({ version: 1, state: { nextSlot: june + 10 * minute }, definition: { name: "greet" } });
+    expect(schedules[0]).toMatchObject({
+      version: 1,
+      state: { nextSlot: june + 10 * minute },
+      definition: { name: "greet" },
+    });
   });
 
   test("takes other options over, and keeps its next slot", async () => {
@@ -483,11 +510,51 @@ describe("P02: a schedule that a module declares", () => {
     expect(await all(scheduler)).toMatchObject([{ state: { status: "cancelled" } }]);
   });
 
+  test("with another trigger in its place is the same, in a new version, and counts from now", async () => {
+    const scheduler = await TestScheduler.start();
+    await scheduler.declare(declared());
+    const [before] = await all(scheduler);
+    await scheduler.advance(25 * minute);
+    await scheduler.declare(declared({ trigger: every("20m") }));
+
+    expect(await all(scheduler)).toMatchObject([
+      {
+        id: before?.id,
+        version: 2,
+        definition: { name: "greet" },
+        state: { runCount: 2, nextSlot: june + 45 * minute },
+      },
+    ]);
+    await scheduler.declare(declared({ trigger: every("20m") }));
+    expect(await all(scheduler)).toMatchObject([{ version: 2 }]);
+  });
+
+  test("is deleted when its module declares it no more, and nothing else is", async () => {
+    const scheduler = await TestScheduler.start();
+    const made = await scheduler.add({ name: "by a call" });
+    const elsewhere = declaredKey("other", every("10m"));
+    const other = await scheduler.add({ name: "of another module", request: { name: "other" }, declared: elsewhere });
+    await scheduler.declare(declared(), declared({ trigger: cron("0 3 * * *") }));
+    expect(await all(scheduler)).toHaveLength(4);
+    await scheduler.declare(declared());
+
+    const left = await all(scheduler);
+    expect(left.map(({ definition }) => definition.name).toSorted()).toEqual([
+      "by a call",
+      "greet",
+      "of another module",
+    ]);
+    await scheduler.declare();
+    expect((await all(scheduler)).map(({ id }) => id).toSorted()).toEqual([made, other].toSorted());
+  });
+
   test("may not have the name of another, where it asks for that", async () => {
     const scheduler = await TestScheduler.start();
     await scheduler.add({ name: "nightly" });
 
-    await expect(scheduler.declare(declared({ name: "nightly", isNameFree: false }))).rejects.toThrow(DuplicateNameError);
+    await expect(scheduler.declare(declared({ name: "nightly", isNameFree: false }))).rejects.toThrow(
+      DuplicateNameError,
+    );
   });
 });
 
@@ -496,7 +563,8 @@ describe("V02, V03: what schedules have done", () => {
     const scheduler = await TestScheduler.start({
       behave: ({ request, life }) => ({
         durationMs: 100,
-        ...(request.schedule?.slot === june + 5 * minute || (request.schedule?.slot === june + 6 * minute && life.attempt === 1)
+        ...(request.schedule?.slot === june + 5 * minute ||
+        (request.schedule?.slot === june + 6 * minute && life.attempt === 1)
           ? { end: "error" as const }
           : {}),
       }),
@@ -508,7 +576,12 @@ describe("V02, V03: what schedules have done", () => {
     });
     await scheduler.advance(10 * minute + second);
 
-    expect((await scheduler.get(id)).results).toMatchObject({ successCount: 8, errorCount: 2, totalDurationMs: 800, lastResult: "success" });
+    expect((await scheduler.get(id)).results).toMatchObject({
+      successCount: 8,
+      errorCount: 2,
+      totalDurationMs: 800,
+      lastResult: "success",
+    });
     expect((await scheduler.get(id)).state.runCount).toBe(10);
     expect((await scheduler.get(retried)).results).toMatchObject({ successCount: 1, errorCount: 0 });
     const totals = await scheduler.supervisor.storage.inner.scheduleTotals(scheduler.now);

@@ -79,7 +79,14 @@ const matrix: readonly Row[] = [
     missed: 7,
     next: june + 63 * minute,
   },
-  { name: "a moment that passed runs late", trigger: at(june + minute), downMs: hour, fires: minutes(1), missed: 0, status: "completed" },
+  {
+    name: "a moment that passed runs late",
+    trigger: at(june + minute),
+    downMs: hour,
+    fires: minutes(1),
+    missed: 0,
+    status: "completed",
+  },
   {
     name: "a moment that passed is completed under skip, and missed",
     trigger: at(june + minute),
@@ -121,21 +128,24 @@ describe.each([
     },
   ],
 ] as const)("L02, after %s", (_, pass) => {
-  test.each(matrix)("$name", async ({ trigger, given, handling, max = 10, downMs, fires, missed, status = "active", next }) => {
-    const policy = { threshold: 5 * minute, handling: handling ?? "coalesce", max };
-    const scheduler = await TestScheduler.start({ scheduler: { missed: policy }, retention: { completedMs: 1e12 } });
-    const id = await scheduler.add({ trigger, ...given });
-    await pass(scheduler, downMs);
+  test.each(matrix)(
+    "$name",
+    async ({ trigger, given, handling, max = 10, downMs, fires, missed, status = "active", next }) => {
+      const policy = { threshold: 5 * minute, handling: handling ?? "coalesce", max };
+      const scheduler = await TestScheduler.start({ scheduler: { missed: policy }, retention: { completedMs: 1e12 } });
+      const id = await scheduler.add({ trigger, ...given });
+      await pass(scheduler, downMs);
 
-    expect(await scheduler.slots(id)).toEqual(fires);
-    const { state } = await scheduler.get(id);
-    expect({ missed: state.missedCount, status: state.status }).toEqual({ missed, status });
-    if (next !== undefined) expect(state.nextSlot).toBe(next);
-    const events = await scheduler.eventTypes(id);
-    expect(events.includes("schedule.missed")).toBe(missed > 0);
-    const totals = await scheduler.supervisor.storage.inner.scheduleTotals(scheduler.now);
-    expect(totals.missed).toBe(missed);
-  });
+      expect(await scheduler.slots(id)).toEqual(fires);
+      const { state } = await scheduler.get(id);
+      expect({ missed: state.missedCount, status: state.status }).toEqual({ missed, status });
+      if (next !== undefined) expect(state.nextSlot).toBe(next);
+      const events = await scheduler.eventTypes(id);
+      expect(events.includes("schedule.missed")).toBe(missed > 0);
+      const totals = await scheduler.supervisor.storage.inner.scheduleTotals(scheduler.now);
+      expect(totals.missed).toBe(missed);
+    },
+  );
 });
 
 test("a schedule's own policy stands before that of the scheduler", async () => {
@@ -242,7 +252,9 @@ describe("one at a time", () => {
 
   test("a task that fails is retried as ever, and the next slot is not concerned", async () => {
     const scheduler = await TestScheduler.start({ behave: () => ({ durationMs: 10, end: "error" }) });
-    const id = await scheduler.add({ request: { maxRetries: 1, backoff: { type: "fixed", delayMs: 1_000, factor: 1, maxMs: 1_000, jitter: 0 } } });
+    const id = await scheduler.add({
+      request: { maxRetries: 1, backoff: { type: "fixed", delayMs: 1_000, factor: 1, maxMs: 1_000, jitter: 0 } },
+    });
     await scheduler.advance(2 * minute + 5 * second);
 
     expect(await scheduler.slots(id)).toEqual(minutes(1, 2));
@@ -266,13 +278,17 @@ test("P5, L07: whatever the clock, restarts, crashes and edits do, no slot is st
         scheduler: { missed: { handling: "trigger", threshold: 5 * minute, max: 1_000 } },
         retention: { completedMs: 1e12 },
       });
-      const ids = [await scheduler.add({ trigger: every("1m") }), await scheduler.add({ trigger: cron("*/3 * * * *") })];
+      const ids = [
+        await scheduler.add({ trigger: every("1m") }),
+        await scheduler.add({ trigger: cron("*/3 * * * *") }),
+      ];
       let latest = scheduler.now;
       for (const { do: what, ms } of steps) {
         if (what === "leap") scheduler.supervisor.clock.jumpTo(scheduler.now + ms);
         else if (what === "restart") await scheduler.restart(ms);
         else if (what === "edit") {
-          for (const id of ids) await scheduler.update(id, { changes: { definition: { tags: ["edited"] }, request: {} } });
+          for (const id of ids)
+            await scheduler.update(id, { changes: { definition: { tags: ["edited"] }, request: {} } });
         } else if (what === "crash") scheduler.supervisor.crash("scheduler");
         latest = Math.max(latest, scheduler.now);
         await scheduler.advance(what === "advance" || what === "crash" ? ms : 0);

@@ -79,7 +79,11 @@ test("C05: a moment that is past when it is given means now", async () => {
 
 test("C10, C11: nothing fires before startAt or after endAt, both included, and then it is completed", async () => {
   const scheduler = await TestScheduler.start();
-  const id = await scheduler.add({ trigger: cron("*/10 * * * *"), startAt: june + 20 * minute, endAt: june + 40 * minute });
+  const id = await scheduler.add({
+    trigger: cron("*/10 * * * *"),
+    startAt: june + 20 * minute,
+    endAt: june + 40 * minute,
+  });
   await scheduler.advance(2 * hour);
 
   expect(await scheduler.slots(id)).toEqual([20, 30, 40].map((count) => june + count * minute));
@@ -183,7 +187,9 @@ describe("L01: the scheduler sleeps", () => {
     const id = await scheduler.add({ trigger: every(1_337) });
     await scheduler.advance(10 * 1_337);
 
-    const lateness = (await scheduler.tasks(id)).map(({ request }) => request.createdAt - (request.schedule?.slot ?? 0));
+    const lateness = (await scheduler.tasks(id)).map(
+      ({ request }) => request.createdAt - (request.schedule?.slot ?? 0),
+    );
     expect(lateness).toEqual(Array.from({ length: 10 }, () => 0));
   });
 });
@@ -295,9 +301,7 @@ describe("L10: a schedule that cannot be fired", () => {
 
   test("is told apart from others of its transaction", async () => {
     const scheduler = await TestScheduler.start();
-    const [broken, ...good] = await Promise.all(
-      [0, 1, 2].map(() => scheduler.add({ trigger: at(june + minute) })),
-    );
+    const [broken, ...good] = await Promise.all([0, 1, 2].map(() => scheduler.add({ trigger: at(june + minute) })));
     scheduler.supervisor.storage.refuse = (changes) =>
       changes.some((change) => change.type === "fire" && change.firings.some(({ id }) => id === broken))
         ? new RangeError("too long a key")

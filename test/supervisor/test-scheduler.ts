@@ -55,10 +55,13 @@ export class TestScheduler {
   }
 
   declare(...drafts: readonly ScheduleDraft[]): Promise<void> {
-    return this.supervisor.schedule((reply) => ({ type: "declareSchedules", drafts, reply }));
+    return this.supervisor.schedule((reply) => ({ type: "declareSchedules", drafts, tasks: ["greet"], reply }));
   }
 
-  update(id: ScheduleId, given: Partial<Omit<Change<"updateSchedule">, "id">> & { readonly ttlMs?: number }): Promise<StoredSchedule> {
+  update(
+    id: ScheduleId,
+    given: Partial<Omit<Change<"updateSchedule">, "id">> & { readonly ttlMs?: number },
+  ): Promise<StoredSchedule> {
     const { changes = { definition: {}, request: {} }, reactivate = false, ...rest } = given;
     return this.supervisor.schedule((reply) => ({ type: "updateSchedule", id, changes, reactivate, ...rest, reply }));
   }
@@ -79,10 +82,20 @@ export class TestScheduler {
     return this.supervisor.schedule((reply) => ({ type: "deleteSchedule", id, cancelQueued, reply }));
   }
 
-  trigger(id: ScheduleId, given: { readonly args?: Uint8Array; readonly force?: boolean } = {}): Promise<TaskId | undefined> {
+  trigger(
+    id: ScheduleId,
+    given: { readonly args?: Uint8Array; readonly force?: boolean } = {},
+  ): Promise<TaskId | undefined> {
     const { args, force = false } = given;
     const own = args === undefined ? {} : { args };
-    return this.supervisor.schedule((reply) => ({ type: "triggerSchedule", id, taskId: newId(), force, ...own, reply }));
+    return this.supervisor.schedule((reply) => ({
+      type: "triggerSchedule",
+      id,
+      taskId: newId(),
+      force,
+      ...own,
+      reply,
+    }));
   }
 
   emit(event: string, payload: unknown = {}): Promise<readonly TaskId[]> {

@@ -49,7 +49,9 @@ export const aDraft = ({
   id = newId(),
   ...given
 }: Partial<Omit<ScheduleDefinition, "request">> &
-  Partial<Omit<ScheduleDraft, "definition">> & { readonly request?: Partial<ScheduleDefinition["request"]> } = {}): ScheduleDraft => {
+  Partial<Omit<ScheduleDraft, "definition">> & {
+    readonly request?: Partial<ScheduleDefinition["request"]>;
+  } = {}): ScheduleDraft => {
   const definition = aDefinition({ name: `schedule-${(made += 1)}`, ...given });
   return {
     id,

@@ -5,7 +5,8 @@ import {
   type ScheduleState,
   type StoredSchedule,
 } from "../../src/schedule/schedule.ts";
-import type { Firing, NewTask } from "../../src/storage/storage.ts";
+import type { Firing } from "../../src/storage/schedule-storage.ts";
+import type { NewTask } from "../../src/storage/storage.ts";
 import type { Plan } from "../../src/schedule/firing.ts";
 import { aTask, birth, someBytes } from "./tasks.ts";
 

@@ -1,7 +1,15 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { NotSerializableError, PayloadTooLargeError, UnreadablePayloadError } from "../../src/base/errors.ts";
-import { decode, encode, encodePooled, joinPayloads, splitPayloads } from "../../src/task/codec.ts";
+import {
+  decode,
+  encode,
+  encodePooled,
+  joinPayloads,
+  splitEvent,
+  splitPayloads,
+  withEvent,
+} from "../../src/task/codec.ts";
 
 const limits = { maxBytes: 1_000_000 };
 const roundTrip = (value: unknown): unknown => decode(encode(value, "value", limits));
@@ -430,5 +438,34 @@ describe("bytes", () => {
 
     expect(read).toThrow(UnreadablePayloadError);
     expect(read).toThrow(problem);
+  });
+});
+
+describe("arguments with an event behind them", () => {
+  const args = encode(["a", { b: 1 }], "args", limits);
+  const event = encode({ item: 7 }, "payload", limits);
+
+  test("are read as the arguments, by whoever does not ask for the event", () => {
+    expect(decode(withEvent(args, event))).toEqual(["a", { b: 1 }]);
+  });
+
+  test("come apart as they were put together, wherever they lie in memory", () => {
+    const joined = withEvent(args, event);
+    const elsewhere = new Uint8Array(joined.length + 3);
+    elsewhere.set(joined, 3);
+
+    for (const payload of [joined, elsewhere.subarray(3)]) {
+      const parts = splitEvent(payload);
+      expect(decode(parts.args)).toEqual(["a", { b: 1 }]);
+      expect(decode(parts.event ?? new Uint8Array())).toEqual({ item: 7 });
+    }
+  });
+
+  test("have none where there was none", () => {
+    expect(splitEvent(args)).toEqual({ args });
+  });
+
+  test.each([1, 3, 5, 6, 8])("are unreadable where only %i bytes of them are left", (length) => {
+    expect(() => decode(withEvent(args, event).subarray(0, length))).toThrow(UnreadablePayloadError);
   });
 });

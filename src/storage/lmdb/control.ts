@@ -1,6 +1,6 @@
 import { DuplicateTaskError, TaskBusyError } from "../../base/errors.ts";
 import { isTerminal, isWaiting, mayMove, type TaskState } from "../../task/state.ts";
-import type { TaskLife, TaskRequest } from "../../task/task.ts";
+import { handlerKey, type TaskLife, type TaskRequest } from "../../task/task.ts";
 import type { Cancel, ConfigureQueue, Delete, Move, QueueRecord, Requeue, Unpark } from "../storage.ts";
 import { isLined } from "../key-lines.ts";
 import { ensureRoom } from "./enqueue.ts";
@@ -126,8 +126,8 @@ function moveTask(store: Store, key: Buffer, row: TaskRow, queue: string): void 
   if (isLined(request)) store.lines.join(key, moved);
   store.putExpiry(key, moved);
   if (life.state === "ready" && life.parked === true) {
-    tables.parked.put(parkedKey(request.name, sequence), key);
-    ledger.park(request.name, 1);
+    tables.parked.put(parkedKey(handlerKey(request), sequence), key);
+    ledger.park(handlerKey(request), 1);
   } else if (life.state === "ready") store.putReady(key, moved);
   else store.putDue(key, moved, life);
   ledger.count(queue, life.state, 1);
@@ -169,13 +169,13 @@ function removeMember({ segments }: Store, member: Member, state: TaskState): vo
   segments.tidy(member.segment);
 }
 
-export function unpark(store: Store, { name, limit }: Unpark): Step<number> {
+export function unpark(store: Store, { handler, limit }: Unpark): Step<number> {
   return {
     apply() {
-      const entries = [...store.tables.parked.getRange({ start: parkedStart(name), end: parkedEnd(name), limit })];
+      const entries = [...store.tables.parked.getRange({ start: parkedStart(handler), end: parkedEnd(handler), limit })];
       for (const { key: parkedAt, value: key } of entries) {
         store.tables.parked.remove(parkedAt);
-        store.ledger.park(name, -1);
+        store.ledger.park(handler, -1);
         const row = store.row(key);
         if (row === undefined) continue;
         const { parked: _parked, ...life } = row.life;
@@ -191,6 +191,7 @@ export function configureQueue(store: Store, { queue, patch }: ConfigureQueue): 
   return {
     apply() {
       const record = store.ledger.configure(queue, patch);
+      if (patch.rateLimit) store.ledger.rates.convert("queue", queue, patch.rateLimit);
       if (patch.concurrencyPerKey !== undefined || patch.rateLimit !== undefined) store.lines.reconfigured(queue);
       return record;
     },

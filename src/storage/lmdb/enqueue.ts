@@ -57,7 +57,7 @@ export function storeOne(store: Store, task: NewTask): TaskId | undefined {
     putTask(store, task, store.ledger.lanes.of(request).number);
     store.schedules.taskStored(taskKey(id), request);
     welcome(store, [task]);
-    store.ids.add(store.ids.look([task]));
+    store.ids.addOne(id);
     return id;
   }
   if (onConflict === "return") return holder;

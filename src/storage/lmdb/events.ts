@@ -1,5 +1,5 @@
 import { ClosedError } from "../../base/errors.ts";
-import type { EventStorage } from "../storage.ts";
+import type { EventStorage } from "../components.ts";
 import { Committer } from "./committer.ts";
 import { openEnvironment, type Environment, type LmdbOptions } from "./environment.ts";
 import { numberKey } from "./keys.ts";

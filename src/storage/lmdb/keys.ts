@@ -132,17 +132,17 @@ export function dedupeIndexKey(queueNumber: number, dedupeKey: string): Buffer {
   return key;
 }
 
-/** Parked tasks: by name, then age. Names hold no control characters, so the zero ends them. */
-export function parkedKey(name: string, sequence: number): Buffer {
-  const text = Buffer.from(`${name}\0`, "utf8");
+/** Parked tasks: by handler, then age. A handler's key has a zero between name and version, so that a one ends it. */
+export function parkedKey(handler: string, sequence: number): Buffer {
+  const text = parkedStart(handler);
   const key = Buffer.allocUnsafe(text.length + 6);
   text.copy(key, 0);
   key.writeUIntBE(sequence, text.length, 6);
   return key;
 }
 
-export const parkedStart = (name: string): Buffer => Buffer.from(`${name}\0`, "utf8");
-export const parkedEnd = (name: string): Buffer => Buffer.from(`${name}\x01`, "utf8");
+export const parkedStart = (handler: string): Buffer => Buffer.from(`${handler}\x01`, "utf8");
+export const parkedEnd = (handler: string): Buffer => Buffer.from(`${handler}\x02`, "utf8");
 
 /** What a place among tasks with one key is for; see ordered-tasks.ts and keyed-tasks.ts. */
 export const linePart = { member: 0, behind: 1, forward: 2, aside: 3 } as const;

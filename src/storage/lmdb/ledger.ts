@@ -62,7 +62,7 @@ export class Ledger {
       },
     );
     for (const [name, counts] of this.#range<number[]>("counts:")) this.#counts.set(name, counts);
-    for (const [name, count] of this.#range<number>("parked:")) this.#parked.set(name, count);
+    for (const [handler, count] of this.#range<number>("parked:")) this.#parked.set(handler, count);
     this.rates = new Rates(
       this.#range<Bucket>("rate:") as Iterable<[RateKey, Bucket]>,
       (key) => this.#dirty.add(`rate:${key}`),
@@ -94,9 +94,10 @@ export class Ledger {
     return sum;
   }
 
-  park(name: string, by: number): void {
-    this.#parked.set(name, (this.#parked.get(name) ?? 0) + by);
-    this.#dirty.add(`parked:${name}`);
+  /** Counts tasks that wait for a handler. */
+  park(handler: string, by: number): void {
+    this.#parked.set(handler, (this.#parked.get(handler) ?? 0) + by);
+    this.#dirty.add(`parked:${handler}`);
   }
 
   parked(): ReadonlyMap<string, number> {

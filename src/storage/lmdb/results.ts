@@ -4,7 +4,7 @@ import { openEnvironment, type Environment, type LmdbOptions } from "./environme
 import { decodeData, encodeData } from "./records.ts";
 import { momentKey, taskKey } from "./keys.ts";
 import { openRaw, openRecords, type Table } from "./tables.ts";
-import type { KeptResult, ResultStorage } from "../storage.ts";
+import type { KeptResult, ResultStorage } from "../components.ts";
 
 /** What is stored of a result. */
 type Row = Pick<KeptResult, "result" | "expiresAt">;

@@ -2,7 +2,7 @@ import type { EpochMs } from "../../base/clock.ts";
 import type { ScheduleChange, ScheduleId, StoredSchedule } from "../../schedule/schedule.ts";
 import { isScheduleMatch } from "../matching.ts";
 import { firedLastDay } from "../schedule-tally.ts";
-import type { SchedulePage, ScheduleQuery, ScheduleTotals } from "../storage.ts";
+import type { SchedulePage, ScheduleQuery, ScheduleTotals } from "../schedule-storage.ts";
 import {
   changeRange,
   keyAfter,
@@ -60,11 +60,7 @@ function nextKeys(tables: Tables, { event }: ScheduleQuery, start: Buffer): Buff
   return Array.from(tables.scheduleEvents.getKeys(range), (key) => scheduleInEvent(event, key));
 }
 
-function load(
-  tables: Tables,
-  key: Buffer,
-  { statuses }: Pick<ScheduleQuery, "statuses"> = {},
-): StoredSchedule | undefined {
+function load(tables: Tables, key: Buffer, { statuses }: ScheduleQuery): StoredSchedule | undefined {
   const bytes = tables.scheduleStates.get(key);
   if (bytes === undefined) return undefined;
   const progress = decodeProgress(bytes);
@@ -73,9 +69,9 @@ function load(
   return defined === undefined ? undefined : scheduleOf(taskIdOf(key), decodeData<DefinedRow>(defined), progress);
 }
 
-export function dueSchedules({ tables }: Store, now: EpochMs, limit: number): StoredSchedule[] {
+export function dueSchedules({ tables, schedules }: Store, now: EpochMs, limit: number): StoredSchedule[] {
   const keys = [...tables.scheduleDue.getKeys({ end: scheduleDueEnd(now), limit })];
-  return keys.flatMap((key) => load(tables, scheduleInDue(key)) ?? []);
+  return keys.flatMap((key) => schedules.get(taskIdOf(scheduleInDue(key))) ?? []);
 }
 
 /** When the first schedule is due. */

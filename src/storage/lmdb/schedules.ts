@@ -7,9 +7,9 @@ import {
   type ScheduleStatus,
   type StoredSchedule,
 } from "../../schedule/schedule.ts";
-import type { TaskLife, TaskRequest } from "../../task/task.ts";
+import type { TaskRequest } from "../../task/task.ts";
 import { eventOf } from "../matching.ts";
-import { afterEnd, afterStart, scheduleDue } from "../schedule-results.ts";
+import { afterEnd, afterStart, scheduleDue, type TaskEnd } from "../schedule-results.ts";
 import { noTally, type ScheduleTally } from "../schedule-tally.ts";
 import {
   changeKey,
@@ -28,14 +28,17 @@ import type { Tables } from "./tables.ts";
 /** How many changes of a schedule are kept. */
 const keptChanges = 1_000;
 
-/** A schedule that the transaction at work has looked at. */
+/** A schedule that was looked at. */
 interface Entry {
+  readonly id: ScheduleId;
   readonly key: Buffer;
   /** What is on disk; `undefined` when it is new. */
-  readonly stored: ProgressRow | undefined;
+  stored: ProgressRow | undefined;
   progress: ProgressRow;
   /** Read when it is asked for. */
   defined: DefinedRow | undefined;
+  /** The transaction at work has defined it. */
+  isPut: boolean;
 }
 
 interface Totals {
@@ -46,13 +49,20 @@ interface Totals {
 const totalsKey = Buffer.from("schedules", "utf8");
 const nothing = Buffer.alloc(0);
 
+/** What stays at hand: what is found to be due is looked at again when it fires, and when its task ends. */
+const mostAtHand = { schedules: 2_000, bytes: 4_000_000 };
+
 /**
  * The schedules of a store, as its transactions change them. What becomes of one is written once per transaction, at its
- * end; between transactions, only the totals are in memory.
+ * end. Between transactions only the totals are in memory, and the few that were looked at last.
  */
 export class Schedules {
   readonly #tables: Tables;
   readonly #entries = new Map<ScheduleId, Entry>();
+  /** Those that the transaction at work has changed. */
+  readonly #changed = new Set<Entry>();
+  /** Of the definitions that are at hand. */
+  #bytes = 0;
   #totals: Totals;
   #savedTotals: Totals;
 
@@ -92,10 +102,12 @@ export class Schedules {
   /** Stores a schedule; what its tasks have become stays. @param change for its history. */
   put({ id, state, ...defined }: Omit<StoredSchedule, "results">, change?: ScheduleChange): void {
     const before = this.#entry(id);
-    const entry: Entry = before ?? { key: taskKey(id), stored: undefined, progress: newProgress(state), defined };
     const wasDefined = before === undefined ? undefined : this.#definedOf(before);
+    const entry: Entry = before ?? newEntry(id, state);
     const { version, createdAt, updatedAt, definition } = defined;
     this.#entries.set(id, entry);
+    this.#changed.add(entry);
+    entry.isPut = true;
     this.#tables.schedules.put(
       entry.key,
       encodeData({ version, createdAt, updatedAt, definition } satisfies DefinedRow),
@@ -112,6 +124,7 @@ export class Schedules {
     const entry = this.#entry(id);
     if (entry === undefined) return;
     const defined = this.#definedOf(entry);
+    this.#changed.add(entry);
     const isMoved = state.status !== entry.progress.state.status;
     if (isMoved) this.#leave(entry, defined);
     entry.progress = { ...entry.progress, state, isCounted };
@@ -128,8 +141,9 @@ export class Schedules {
     schedules.remove(entry.key);
     scheduleStates.remove(entry.key);
     if (entry.stored?.due !== undefined) dueIndex.remove(scheduleDueKey(entry.stored.due, entry.key));
-    for (const key of [...scheduleHistory.getKeys(changeRange(entry.key))]) scheduleHistory.remove(key);
+    for (const key of Array.from(scheduleHistory.getKeys(changeRange(entry.key)))) scheduleHistory.remove(key);
     this.#entries.delete(id);
+    this.#changed.delete(entry);
     return defined;
   }
 
@@ -151,40 +165,50 @@ export class Schedules {
   }
 
   /** One that had not ended has, or is there no more where no end is given. */
-  taskEnded({ schedule }: TaskRequest, end?: Pick<TaskLife, "state" | "finishedAt" | "durationMs">): void {
+  taskEnded({ schedule }: TaskRequest, end?: TaskEnd): void {
     if (schedule !== undefined) this.#update(schedule.id, (results) => afterEnd(results, end));
   }
 
   /** At the end of each transaction. */
   save(): void {
-    for (const { key, stored, progress, defined } of this.#entries.values()) {
-      if (progress === stored) continue;
-      const due = this.#dueOf({ key, stored, progress, defined });
+    for (const entry of this.#changed) {
+      const { id, key, stored, isPut } = entry;
+      const due = this.#dueOf(entry);
       if (due !== stored?.due) {
         if (stored?.due !== undefined) this.#tables.scheduleDue.remove(scheduleDueKey(stored.due, key));
         if (due !== undefined) this.#tables.scheduleDue.put(scheduleDueKey(due, key), nothing);
       }
-      this.#tables.scheduleStates.put(key, encodeProgress({ ...progress, due }));
+      entry.progress = { ...entry.progress, due };
+      entry.stored = entry.progress;
+      this.#tables.scheduleStates.put(key, encodeProgress(entry.progress));
+      // What was given is the caller's.
+      if (isPut) this.#entries.delete(id);
     }
-    this.#entries.clear();
+    this.#changed.clear();
+    if (this.#entries.size > mostAtHand.schedules || this.#bytes > mostAtHand.bytes) {
+      this.#entries.clear();
+      this.#bytes = 0;
+    }
     if (this.#totals === this.#savedTotals) return;
     this.#tables.meta.put(totalsKey, encodeData(this.#totals));
     this.#savedTotals = this.#totals;
   }
 
   #dueOf(entry: Entry): number | undefined {
-    const { stored, progress } = entry;
+    const { stored, progress, isPut } = entry;
     const { state, results } = progress;
     // Whatever its tasks become, one that waits for a slot goes on to do so.
-    const isStill = entry.defined === undefined && stored?.state === state;
+    const isStill = !isPut && stored?.state === state;
     if (isStill && (state.status !== "active" || (state.nextSlot !== undefined && state.pendingSlot === undefined)))
       return stored.due;
-    return scheduleDue({ ...this.#definedOf(entry), state, results });
+    const { definition, updatedAt } = this.#definedOf(entry);
+    return scheduleDue({ definition, updatedAt, state, results });
   }
 
   #update(id: ScheduleId, change: (results: ScheduleResults) => ScheduleResults): void {
     const entry = this.#entry(id);
     if (entry === undefined) return;
+    this.#changed.add(entry);
     const before = entry.progress.results;
     const results = change(before);
     entry.progress = { ...entry.progress, results };
@@ -202,7 +226,7 @@ export class Schedules {
     const bytes = this.#tables.scheduleStates.get(key);
     if (bytes === undefined) return undefined;
     const stored = decodeProgress(bytes);
-    const entry: Entry = { key, stored, progress: stored, defined: undefined };
+    const entry: Entry = { id, key, stored, progress: stored, defined: undefined, isPut: false };
     this.#entries.set(id, entry);
     return entry;
   }
@@ -212,6 +236,7 @@ export class Schedules {
     const bytes = this.#tables.schedules.get(entry.key);
     if (bytes === undefined) throw new Error("A schedule has a state and no definition.");
     entry.defined = decodeData<DefinedRow>(bytes);
+    this.#bytes += bytes.length;
     return entry.defined;
   }
 
@@ -242,12 +267,13 @@ export class Schedules {
   }
 }
 
-const newProgress = (state: ScheduleState): ProgressRow => ({
-  state,
-  results: noResults,
-  isCounted: false,
-  changes: 0,
-  due: undefined,
+const newEntry = (id: ScheduleId, state: ScheduleState): Entry => ({
+  id,
+  key: taskKey(id),
+  stored: undefined,
+  progress: { state, results: noResults, isCounted: false, changes: 0, due: undefined },
+  defined: undefined,
+  isPut: true,
 });
 
 /** The event on which it fires as it is now. */

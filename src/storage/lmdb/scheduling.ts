@@ -1,9 +1,9 @@
 import { DuplicateNameError, VersionConflictError } from "../../base/errors.ts";
 import type { ScheduleId } from "../../schedule/schedule.ts";
 import type { TaskId } from "../../task/task.ts";
-import { carryOut } from "../carry-out.ts";
+import { carryOut, type CarriedOut } from "../carry-out.ts";
 import { tallied } from "../schedule-tally.ts";
-import type { DeleteSchedules, Fire, Firing, PutSchedule } from "../storage.ts";
+import type { DeleteSchedules, Fire, Firing, PutSchedule } from "../schedule-storage.ts";
 import { sizeOf } from "./arrivals.ts";
 import { storeOne } from "./enqueue.ts";
 import { taskKey } from "./keys.ts";
@@ -89,22 +89,43 @@ export function fire(store: Store, change: Fire): Step<readonly ((TaskId | undef
   return {
     bytes: firings.reduce((sum, { tasks }) => sum + overhead + sizeOf(tasks), 0),
     addsWork: true,
-    apply: () => firings.map((firing) => fireOne(store, firing, change)),
+    apply() {
+      const { schedules } = store;
+      const ids = firings.flatMap(({ tasks }) => tasks.map(({ id }) => id));
+      const areApart = store.ids.areApart(ids);
+      const exists = (id: TaskId): boolean =>
+        areApart ? store.tables.tasks.doesExist(taskKey(id)) : store.exists(taskKey(id));
+      const all = { fired: 0, missed: 0, skipped: 0 };
+      const answers = firings.map((firing) => {
+        const done = fireOne(store, firing, change, exists);
+        if (done === undefined) return undefined;
+        all.fired += done.fired;
+        all.missed += done.missed;
+        all.skipped += done.skipped;
+        return done.stored;
+      });
+      if (change.isCounted) schedules.tally = tallied(schedules.tally, all, change.now);
+      return answers;
+    },
   };
 }
 
-function fireOne(store: Store, firing: Firing, { now, isCounted }: Fire): (TaskId | undefined)[] | undefined {
+function fireOne(
+  store: Store,
+  firing: Firing,
+  { now, isCounted }: Fire,
+  exists: (id: TaskId) => boolean,
+): CarriedOut | undefined {
   const { schedules } = store;
   const { id } = firing;
   const before = schedules.get(id);
   if (before === undefined || before.version !== firing.version) return undefined;
   const done = carryOut(before, firing, now, {
-    exists: (taskId) => store.exists(taskKey(taskId)),
+    exists,
     store: (task) => storeOne(store, task),
     unfinished: () => schedules.unfinished(id),
   });
   schedules.fired(id, done.state, isCounted);
   for (const { type, ...what } of done.events) store.journal.noteSchedule(type, before, now, what);
-  if (isCounted) schedules.tally = tallied(schedules.tally, done, now);
-  return done.stored;
+  return done;
 }

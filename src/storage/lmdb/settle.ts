@@ -1,5 +1,5 @@
 import type { EpochMs } from "../../base/clock.ts";
-import type { AttemptFailure, Payload, TaskId, TaskLife } from "../../task/task.ts";
+import { handlerKey, type AttemptFailure, type Payload, type TaskId, type TaskLife } from "../../task/task.ts";
 import type { Settle, Settlement } from "../storage.ts";
 import { isLined } from "../key-lines.ts";
 import { HeldMember, type Held } from "./claims.ts";
@@ -122,7 +122,8 @@ function settleOne(store: Store, settlement: Settlement, held: Held, now: EpochM
   // Every task passes here.
   if (end.to === "completed") {
     const { result } = end;
-    const outcome = { state: end.to, attempt, finishedAt: now, startedAt, durationMs, workerId, result };
+    const tookMs = durationMs ?? life.durationMs;
+    const outcome = { state: end.to, attempt, finishedAt: now, startedAt, durationMs: tookMs, workerId, result };
     store.end(key, held, "running", outcome, { state: end.to, at: now });
     return;
   }
@@ -205,8 +206,8 @@ function backToReady(
       countReady(store, held);
       store.unstarted(request);
       if (!comeBack(store, held, { ...before, parked: true })) return;
-      store.tables.parked.put(parkedKey(request.name, sequence), key);
-      store.ledger.park(request.name, 1);
+      store.tables.parked.put(parkedKey(handlerKey(request), sequence), key);
+      store.ledger.park(handlerKey(request), 1);
       return;
     case "interrupted": {
       const attempt = settlement.startedAt === undefined ? before.attempt : life.attempt;

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../../base/clock.ts";
 import type { TaskEventType } from "../../task/event.ts";
 import type { TaskState } from "../../task/state.ts";
-import type { TaskError, TaskId, TaskLife, TaskRequest } from "../../task/task.ts";
+import { handlerKey, type TaskError, type TaskId, type TaskLife, type TaskRequest } from "../../task/task.ts";
 import { Turns } from "../routing.ts";
 import type { StorageSettings } from "../storage.ts";
 import { isLined } from "../key-lines.ts";
@@ -76,6 +76,7 @@ export class Store {
   constructor({ tables, settings, path }: Pick<Store, "tables" | "settings" | "path">) {
     this.tables = tables;
     this.ledger = new Ledger(tables.meta);
+    this.ledger.rates.convertNames(settings.names);
     this.ready = new Ready(tables.ready);
     this.segments = new Segments(tables, this.ledger, this.ready, path);
     this.ids = new StoredIds(tables.tasks, this.segments);
@@ -166,8 +167,8 @@ export class Store {
     if (life.state === "scheduled" || life.state === "retrying") {
       this.tables.due.remove(dueKey(life.runAt ?? 0, due.start, row.lane, sequence));
     } else if (life.parked === true) {
-      this.tables.parked.remove(parkedKey(request.name, sequence));
-      this.ledger.park(request.name, -1);
+      this.tables.parked.remove(parkedKey(handlerKey(request), sequence));
+      this.ledger.park(handlerKey(request), -1);
     } else {
       this.ready.remove(row.lane, request.priority, sequence);
       // A task of a stage stands in its stage's lane until it is first claimed, then in the one of such tasks.
@@ -241,12 +242,7 @@ export class Store {
     this.ledger.count(request.queue, ending.state, 1);
     if (ending.state === "completed" || ending.state === "failed") this.ledger.total(ending.state);
     this.forgetting.later(key, request, ending);
-    const { durationMs = outcome.life?.durationMs } = outcome;
-    this.schedules.taskEnded(request, {
-      state: ending.state,
-      finishedAt: ending.at,
-      ...(durationMs === undefined ? {} : { durationMs }),
-    });
+    if (request.schedule !== undefined) this.schedules.taskEnded(request, outcome.life ?? outcome);
     const type = ending.state as TaskEventType;
     if (this.journal.keeps(type)) this.journal.note(type, taskIdOf(key), request, outcome.attempt, ending);
   }

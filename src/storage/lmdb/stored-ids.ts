@@ -1,7 +1,7 @@
 import { writeUuid } from "../../base/id.ts";
 import type { TaskId } from "../../task/task.ts";
 import type { NewTask } from "../storage.ts";
-import { firstOfOthers, taskIdOf } from "./keys.ts";
+import { firstOfOthers, isUuidKey, taskIdOf, taskKey } from "./keys.ts";
 import type { Segments } from "./segments.ts";
 import type { Table } from "./tables.ts";
 
@@ -50,6 +50,18 @@ export class StoredIds {
     const keyAt = (index: number): Buffer => bytes.subarray(index * 16, (index + 1) * 16);
     const areNew = least === undefined || least > this.#newest || this.#isFree(keyAt(first), keyAt(last));
     return { bytes, areRising: areNew ? areRising : areRising.map(() => false), greatest };
+  }
+
+  /** Whether the tasks with these ids, if there are any, have records of their own. Only reads. */
+  areApart(ids: readonly TaskId[]): boolean {
+    const keys = ids.map(taskKey).filter(isUuidKey).sort(Buffer.compare);
+    const [first, last] = [keys[0], keys.at(-1)];
+    return first === undefined || last === undefined || this.#segments.areApart(first, last);
+  }
+
+  /** One is stored now. */
+  addOne(id: TaskId): void {
+    if (id > this.#newest && isUuidKey(taskKey(id))) this.#newest = id;
   }
 
   /** They are stored now. */

@@ -87,7 +87,7 @@ export interface Tables {
   readonly dedupe: Table;
   /** moment → tasks and spans that are (or whose results are) to be forgotten then. */
   readonly prune: Table;
-  /** name, sequence → task key. */
+  /** handler, sequence → task key. */
   readonly parked: Table;
   /** name → schedule key. */
   readonly scheduleNames: Table;

@@ -8,7 +8,7 @@ import {
   type TaskEventType,
 } from "../../task/event.ts";
 import { isTerminal, type TaskState } from "../../task/state.ts";
-import type { Payload, StoredTask, TaskId, TaskRequest } from "../../task/task.ts";
+import { handlerKey, type Payload, type StoredTask, type TaskId, type TaskRequest } from "../../task/task.ts";
 import { isLined, linesOf, type KeyLine } from "../key-lines.ts";
 import { newQueue } from "../queue-record.ts";
 import { KeyRates } from "../key-rates.ts";
@@ -73,6 +73,7 @@ export class Ledger {
   readonly rates: Rates;
   readonly lines: Lines;
   readonly turns: Turns;
+  /** By what they wait for, see `handlerKey`. */
   readonly parked = new Map<string, Set<Version>>();
   readonly stages = new Map<string, readonly (readonly NewTask[])[]>();
   readonly events: EventLog;
@@ -102,6 +103,7 @@ export class Ledger {
     this.#lastSequence = earlier?.nextSequence() ?? 0;
     this.turns = new Turns(settings.routing);
     this.rates = new Rates(earlier?.rates.all(), undefined, new KeyRates(earlier?.rates.keys.all()));
+    this.rates.convertNames(settings.names);
     this.lines = new Lines(this.rates.keys, ({ task: { request } }) => {
       if (!isLined(request)) return none;
       return linesOf(request, settings.names?.get(request.name), this.queues.get(request.queue)?.record);
@@ -265,7 +267,7 @@ export class Ledger {
     const { id, request, life } = version.task;
     const queue = this.queue(request.queue);
     this.#count(version, 1);
-    if (life.parked === true) this.#parkedAs(request.name).add(version);
+    if (life.parked === true) this.#parkedFor(request).add(version);
     else if (life.state === "ready") this.#laneOf(version).ready.push(version);
     if (version.due < Number.POSITIVE_INFINITY) this.#timesOf(life.state).push(version);
     if (isTerminal(life.state)) return;
@@ -278,7 +280,7 @@ export class Ledger {
     const { request, life } = version.task;
     const queue = this.queue(request.queue);
     this.#count(version, -1);
-    if (life.parked === true) this.#parkedAs(request.name).delete(version);
+    if (life.parked === true) this.#parkedFor(request).delete(version);
     else if (life.state === "ready") this.#laneOf(version).ready.forget(version);
     if (version.due < Number.POSITIVE_INFINITY) this.#timesOf(life.state).forget();
     if (isTerminal(life.state)) return;
@@ -301,11 +303,12 @@ export class Ledger {
     return isTerminal(state) ? this.finished : this.waiting;
   }
 
-  #parkedAs(name: string): Set<Version> {
-    let versions = this.parked.get(name);
+  #parkedFor(request: TaskRequest): Set<Version> {
+    const handler = handlerKey(request);
+    let versions = this.parked.get(handler);
     if (versions === undefined) {
       versions = new Set();
-      this.parked.set(name, versions);
+      this.parked.set(handler, versions);
     }
     return versions;
   }

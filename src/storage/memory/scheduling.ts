@@ -4,7 +4,7 @@ import type { TaskId } from "../../task/task.ts";
 import { carryOut } from "../carry-out.ts";
 import { isScheduleMatch } from "../matching.ts";
 import { tallied } from "../schedule-tally.ts";
-import type { DeleteSchedules, Fire, Firing, PutSchedule, SchedulePage, ScheduleQuery } from "../storage.ts";
+import type { DeleteSchedules, Fire, Firing, PutSchedule, SchedulePage, ScheduleQuery } from "../schedule-storage.ts";
 import { store } from "./enqueueing.ts";
 import type { Ledger } from "./ledger.ts";
 

@@ -93,9 +93,9 @@ export const forget = (ledger: Ledger, { ids, force = false, ifState }: Delete):
     return true;
   });
 
-export function unpark(ledger: Ledger, { name, limit }: Unpark): number {
+export function unpark(ledger: Ledger, { handler, limit }: Unpark): number {
   let count = 0;
-  for (const version of ledger.parked.get(name) ?? []) {
+  for (const version of ledger.parked.get(handler) ?? []) {
     if (count === limit) break;
     move(ledger, version, noLongerWaiting(version.task.life));
     count += 1;
@@ -107,6 +107,7 @@ export function configureQueue(ledger: Ledger, { queue, patch }: ConfigureQueue)
   const known = ledger.queue(queue);
   const record = configured(known.record, patch);
   ledger.configure(known, record);
+  if (patch.rateLimit) ledger.rates.convert("queue", queue, patch.rateLimit);
   return record;
 }
 

@@ -85,6 +85,19 @@ export function noting(bench: Bench): void {
     });
   });
 
+  test("a note comes before the report, whenever somebody begins to wait", async () => {
+    const late: unknown[] = [];
+    for (let number = 0; number < 200; number++) {
+      const flight = fly("logs", ["info", "one"]);
+      for (let turn = 0; turn < number % 8; turn++) await new Promise((resolve) => setImmediate(resolve));
+      flight.run.hurry?.();
+      await flight.landed;
+      late.push(...flight.notes.filter(({ isLate }) => isLate));
+    }
+
+    expect(late).toEqual([]);
+  });
+
   test("a heartbeat is a note with nothing in it", async () => {
     const path = bench.path();
     const flight = fly("beats", path);

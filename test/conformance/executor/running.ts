@@ -158,6 +158,19 @@ export function running(bench: Bench): void {
     expect(endsOf(await flight.landed)).toEqual(["value", "value"]);
   });
 
+  test.runIf(bench.traits.isolates)(
+    "what has ended is reported though nobody waits, in a batch that takes long",
+    async () => {
+      const flight = bench.fly([["spinFor", 40], ["spinFor", 40], ["spinFor", 40], ["hangs"]]);
+
+      await flight.reaches(3);
+      await eventually(() => flight.reports.size >= 2);
+      flight.run.stop(flight.id(3), "enough", 0);
+
+      expect(endsOf(await flight.landed)).toEqual(["value", "value", "value", "stopped"]);
+    },
+  );
+
   test("what has ended is reported when the rest is taken back", async () => {
     const file = bench.path();
     const flight = bench.fly([["add", 1, 2], ["waitForFile", file], ["noop"]]);

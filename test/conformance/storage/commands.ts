@@ -20,8 +20,7 @@ import type {
   StorageSettings,
 } from "../../../src/storage/storage.ts";
 import type { Routing } from "../../../src/storage/routing.ts";
-import type { StoredSchedule } from "../../../src/schedule/schedule.ts";
-import type { StoredTask, TaskId } from "../../../src/task/task.ts";
+import { handlerKey, type StoredTask, type TaskId } from "../../../src/task/task.ts";
 import { aTask, birth, someBytes } from "../../support/tasks.ts";
 import { aFailure } from "./bench.ts";
 import { aScheduleCommand, isScheduleCommand, type ScheduleCommand, ScheduleWorld } from "./schedule-commands.ts";
@@ -31,6 +30,7 @@ interface Draft {
   readonly queue: string;
   readonly priority: number;
   readonly name: string;
+  readonly version: string | undefined;
   readonly delay: number | undefined;
   readonly ttl: number | undefined;
   readonly resultTtlMs: number | undefined;
@@ -78,7 +78,7 @@ export type Command =
   | { readonly type: "cancel" | "requeue"; readonly picks: readonly number[] }
   | { readonly type: "delete"; readonly picks: readonly number[]; readonly force: boolean }
   | { readonly type: "move"; readonly picks: readonly number[]; readonly queue: string }
-  | { readonly type: "unpark"; readonly name: string; readonly limit: number }
+  | { readonly type: "unpark"; readonly handler: string; readonly limit: number }
   | { readonly type: "publish"; readonly how: "appear" | "drop" }
   | { readonly type: "configureQueue"; readonly queue: string; readonly patch: QueueSettings }
   | ScheduleCommand<Draft>;
@@ -94,6 +94,10 @@ const oneIn = <T>(n: number, arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undef
   fc.oneof({ weight: n - 1, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
 const aQueue = fc.constantFrom("x", "y", "z");
 const aName = fc.constantFrom("mail", "sum");
+const aVersion = fc.constantFrom(undefined, "1");
+const aHandler = fc
+  .record({ name: aName, version: aVersion })
+  .map(({ name, version }) => handlerKey(version === undefined ? { name } : { name, version }));
 const aPick = fc.nat(1_000);
 const somePicks = fc.array(aPick, { minLength: 1, maxLength: 5 });
 
@@ -101,6 +105,7 @@ const aDraft: fc.Arbitrary<Draft> = fc.record({
   queue: aQueue,
   priority: fc.integer({ min: -1, max: 1 }),
   name: aName,
+  version: aVersion,
   delay: oneIn(4, fc.integer({ min: 0, max: 40 })),
   ttl: oneIn(4, fc.integer({ min: 1, max: 60 })),
   resultTtlMs: oneIn(4, fc.constantFrom(5, 2_000)),
@@ -192,7 +197,7 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
     { weight: 2, arbitrary: fc.record({ type: fc.constantFrom("cancel", "requeue"), picks: somePicks }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant("delete"), picks: somePicks, force: fc.boolean() }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant("move"), picks: somePicks, queue: aQueue }) },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant("unpark"), name: aName, limit }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("unpark"), handler: aHandler, limit }) },
     { weight: 6, arbitrary: aScheduleCommand(aScheduledDraft) },
     {
       weight: 1,
@@ -227,8 +232,10 @@ const aCommand = (limit: fc.Arbitrary<number>): fc.Arbitrary<Command> =>
 function inOrder(commands: readonly Command[]): Command[] {
   const mayBeRefused = ({ type }: Command): boolean =>
     ["enqueue", "publish", "requeue", "move", "delete"].includes(type);
-  const others = commands.filter((command) => !mayBeRefused(command)).map(withNewIds);
-  return [...commands.filter(mayBeRefused).slice(0, 1), ...others];
+  const others = commands.filter((command) => !mayBeRefused(command));
+  const first = others.filter(({ type }) => type === "putSchedule" || type === "deleteSchedules");
+  const rest = others.filter((command) => !first.includes(command)).map(withNewIds);
+  return [...commands.filter(mayBeRefused).slice(0, 1), ...first, ...rest];
 }
 
 /** Whether an id is still there in the middle of a list, nobody knows from outside. */
@@ -284,12 +291,28 @@ export class World {
   readonly schedules = new ScheduleWorld();
   readonly #ids: TaskId[] = [];
   readonly #over: Claim[] = [];
+  readonly #isDecided: boolean;
   #made = 0;
   #stage = 0;
   #staged: TaskId[] = [];
 
-  /** @param epochs of the storage's openings. */
-  changeOf(command: Command, epochs: readonly number[]): Change {
+  /** @param isDecided leaves out what may be done in one way or another: tasks with keys where tasks age. */
+  constructor(isDecided = false) {
+    this.#isDecided = isDecided;
+  }
+
+  /** The changes of a step, made for what `storage` holds. @param epochs of its openings. */
+  async changesOf(
+    step: Extract<Step, { type: "commit" | "fireDue" }>,
+    storage: Storage,
+    epochs: readonly number[],
+  ): Promise<Change[]> {
+    if (step.type === "commit") return step.commands.map((command) => this.#changeOf(command, epochs));
+    const due = await storage.dueSchedules(this.now, step.limit);
+    return [this.schedules.fire(due, { ...step.draft, knownId: undefined }, this.now, this.#scheduled)];
+  }
+
+  #changeOf(command: Command, epochs: readonly number[]): Change {
     const { now } = this;
     if (isScheduleCommand(command)) return this.schedules.changeOf(command, now, this.#scheduled);
     switch (command.type) {
@@ -343,19 +366,25 @@ export class World {
       case "delete":
         return { type: "delete", ids: command.picks.map((pick) => this.#idAt(pick)), now, force: command.force };
       case "move":
-        return { type: "move", ids: command.picks.map((pick) => this.#idAt(pick)), queue: command.queue };
+        return { type: "move", ids: command.picks.map((pick) => this.#idAt(pick)), queue: this.#targetOf(command) };
       case "advance":
       case "prune":
         return { ...command, now };
-      case "unpark":
       case "configureQueue":
+        return { ...command, patch: this.#patchOf(command) };
+      case "unpark":
         return command;
     }
   }
 
-  /** What a scheduler does about schedules that are due. */
-  fire(due: readonly StoredSchedule[], draft: Draft): Change {
-    return this.schedules.fire(due, { ...draft, knownId: undefined }, this.now, this.#scheduled);
+  #targetOf({ queue }: { readonly queue: string }): string {
+    return this.#isDecided && queue === agingQueue ? "x" : queue;
+  }
+
+  #patchOf({ queue, patch }: Extract<Command, { type: "configureQueue" }>): QueueSettings {
+    if (!this.#isDecided || queue === agingQueue) return patch;
+    const { agingStepMs: _, ...rest } = patch;
+    return rest;
   }
 
   /** Takes in what a storage did. */
@@ -451,7 +480,7 @@ export class World {
   };
 
   #tasksOf({ copies, hasUuid, knownId, onConflict, delay, ttl, resultTtlMs, ...given }: Draft): NewTask[] {
-    const { queue, priority, name, dedupeKey, orderingKey, concurrencyKey, executor, schedule } = given;
+    const { queue, priority, name, version, dedupeKey, orderingKey, concurrencyKey, executor, schedule } = given;
     const scheduleId = schedule === undefined ? undefined : this.schedules.idFor(schedule);
     const { request } = aTask({
       createdAt: this.now,
@@ -463,7 +492,8 @@ export class World {
       ...(resultTtlMs === undefined ? {} : { resultTtlMs }),
       ...(dedupeKey === undefined ? {} : { dedupeKey }),
       ...(orderingKey === undefined ? {} : { orderingKey }),
-      ...(concurrencyKey === undefined ? {} : { concurrencyKey }),
+      ...(version === undefined ? {} : { version }),
+      ...(concurrencyKey === undefined || (this.#isDecided && queue === agingQueue) ? {} : { concurrencyKey }),
       ...(executor === undefined ? {} : { executor }),
       ...(scheduleId === undefined ? {} : { schedule: { id: scheduleId, name: "its name", slot: this.now } }),
     });
@@ -475,6 +505,9 @@ export class World {
     });
   }
 }
+
+/** The only one in which tasks age, where that and keys are kept apart. */
+const agingQueue = "z";
 
 const uuidOf = (n: number): TaskId => `01900000-0000-7000-8000-${n.toString(16).padStart(12, "0")}`;
 /** Neither rising nor falling, so that order of id and order of enqueueing are told apart. */

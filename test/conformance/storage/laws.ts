@@ -1,20 +1,12 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type {
-  Advanced,
-  Change,
-  Claimed,
-  Counts,
-  Limits,
-  QueueRecord,
-  ScheduleTotals,
-  Storage,
-} from "../../../src/storage/storage.ts";
+import type { ScheduleTotals } from "../../../src/storage/schedule-storage.ts";
+import type { Advanced, Change, Claimed, Counts, Limits, QueueRecord, Storage } from "../../../src/storage/storage.ts";
 import type { ScheduleChange, StoredSchedule } from "../../../src/schedule/schedule.ts";
 import { scheduleDue } from "../../../src/storage/schedule-results.ts";
 import type { StoredEvent } from "../../../src/task/event.ts";
 import { firstStates, isTerminal, moves, type TaskState } from "../../../src/task/state.ts";
-import type { StoredTask, TaskId, TaskRequest } from "../../../src/task/task.ts";
+import { handlerKey, type StoredTask, type TaskId, type TaskRequest } from "../../../src/task/task.ts";
 import { allOf, type CreateFixture, idsOf, someSettings } from "./bench.ts";
 import { ask, someLimits, someSteps, World } from "./commands.ts";
 
@@ -97,10 +89,7 @@ export function obeying(create: CreateFixture): void {
               epochs.push(epoch);
               world.reopened();
             } else {
-              changes =
-                step.type === "fireDue"
-                  ? [world.fire(await storage.dueSchedules(world.now, step.limit), step.draft)]
-                  : step.commands.map((command) => world.changeOf(command, epochs));
+              changes = await world.changesOf(step, storage, epochs);
               answers = await ask(storage, changes);
             }
             const after = await look(storage, world.now);
@@ -150,12 +139,13 @@ function judgeSight(world: World, { tasks, counts, parked, events, results }: Si
   expect(ids).toEqual([...new Set(ids)].sort());
 
   const queues = new Map<string, Partial<Record<TaskState, number>>>();
-  const parkedNames = new Map<string, number>();
+  const parkedAs = new Map<string, number>();
   const keys: string[] = [];
   for (const { request, life } of tasks) {
     const states = queues.get(request.queue) ?? {};
     queues.set(request.queue, { ...states, [life.state]: (states[life.state] ?? 0) + 1 });
-    if (life.parked === true) parkedNames.set(request.name, (parkedNames.get(request.name) ?? 0) + 1);
+    const handler = handlerKey(request);
+    if (life.parked === true) parkedAs.set(handler, (parkedAs.get(handler) ?? 0) + 1);
     if (request.dedupeKey !== undefined && !isTerminal(life.state)) keys.push(`${request.queue}/${request.dedupeKey}`);
     expect(life.runAt !== undefined, "runAt").toBe(life.state === "scheduled" || life.state === "retrying");
     expect(life.finishedAt !== undefined, "finishedAt").toBe(isTerminal(life.state));
@@ -163,8 +153,8 @@ function judgeSight(world: World, { tasks, counts, parked, events, results }: Si
     expect(life.failed.length).toBeLessThanOrEqual(life.attempt);
   }
   expect(counts.queues).toEqual(queues);
-  expect(parked).toEqual(parkedNames);
-  expect(counts.parked).toBe([...parkedNames.values()].reduce((sum, count) => sum + count, 0));
+  expect(parked).toEqual(parkedAs);
+  expect(counts.parked).toBe([...parkedAs.values()].reduce((sum, count) => sum + count, 0));
   expect(keys).toEqual([...new Set(keys)]);
 
   expect(counts.totals.enqueued).toBe(tasks.length + world.removed);

@@ -17,7 +17,7 @@ export function comparing(create: CreateFixture): void {
         const model = memoryStorage();
         try {
           let { storage } = fixture;
-          const world = new World();
+          const world = new World(true);
           const epochs = [(await storage.open(given)).epoch];
           const modelEpochs = [(await model.open(given)).epoch];
           for (const step of steps) {
@@ -34,10 +34,7 @@ export function comparing(create: CreateFixture): void {
               modelEpochs.push(expected.epoch);
               world.reopened();
             } else {
-              const changes =
-                step.type === "fireDue"
-                  ? [world.fire(await model.dueSchedules(world.now, step.limit), step.draft)]
-                  : step.commands.map((command) => world.changeOf(command, modelEpochs));
+              const changes = await world.changesOf(step, model, modelEpochs);
               const expected = await ask(model, changes);
               const answers = await ask(storage, translated(changes, modelEpochs, epochs));
               expect(comparable(changes, answers)).toEqual(comparable(changes, expected));

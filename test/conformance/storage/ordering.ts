@@ -48,7 +48,7 @@ export function ordering(bench: Bench): void {
     expect(await claim(birth + 9)).toBe("a");
     await bench.settle(await taskOf("a"), { to: "ready", cause: "parked" });
     expect(await claim(birth + 9)).toBe("");
-    await bench.storage.commit([{ type: "unpark", name: "greet", limit: 9 }]);
+    await bench.storage.commit([{ type: "unpark", handler: "greet", limit: 9 }]);
     expect(await claim(birth + 9)).toBe("a");
   });
 

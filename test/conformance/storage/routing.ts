@@ -157,7 +157,7 @@ export function moving(bench: Bench): void {
     await bench.settle(await bench.claimOne({ queues: ["y"] }), { to: "ready", cause: "parked" });
     await move("z", "a");
     expect(await bench.storage.parked()).toEqual(new Map([["greet", 1]]));
-    await bench.storage.commit([{ type: "unpark", name: "greet", limit: 9 }]);
+    await bench.storage.commit([{ type: "unpark", handler: "greet", limit: 9 }]);
     expect(idsOf((await bench.claim({ queues: ["z"] })).tasks)).toEqual(["a"]);
   });
 

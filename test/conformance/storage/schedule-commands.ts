@@ -8,7 +8,8 @@ import {
   type StoredSchedule,
 } from "../../../src/schedule/schedule.ts";
 import type { Trigger } from "../../../src/schedule/trigger.ts";
-import type { Change, Firing, NewTask } from "../../../src/storage/storage.ts";
+import type { Firing } from "../../../src/storage/schedule-storage.ts";
+import type { Change, NewTask } from "../../../src/storage/storage.ts";
 import { aSchedule } from "../../support/stored-schedules.ts";
 
 /** One firing, of which nobody has asked whether it makes sense. */

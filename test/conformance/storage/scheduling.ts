@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { DuplicateNameError, VersionConflictError } from "../../../src/base/errors.ts";
-import type { Firing, PutSchedule, ScheduleQuery } from "../../../src/storage/storage.ts";
+import type { Firing, PutSchedule, ScheduleQuery } from "../../../src/storage/schedule-storage.ts";
 import type { StoredSchedule } from "../../../src/schedule/schedule.ts";
 import type { TaskId } from "../../../src/task/task.ts";
 import { aFiring, aPlan, aSchedule, aScheduledTask } from "../../support/stored-schedules.ts";
@@ -273,9 +273,9 @@ export function scheduling(bench: Bench): void {
       await put(aSchedule({ id, trigger, overlap: "skip" }));
       const task = aScheduledTask(id, { id, ...(id === "expired" ? { expiresAt: birth + 150 } : {}) });
       await fire({ id, version: 1, plan, tasks: [task] });
-      expect(await due(1e12), id).toEqual([]);
+      expect([id, await due(1e12)]).toEqual([id, []]);
       await end(id);
-      expect(await due(birth + 150), id).toEqual([id]);
+      expect([id, await due(birth + 150)]).toEqual([id, [id]]);
       await remove(id);
     }
   });

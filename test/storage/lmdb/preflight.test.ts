@@ -4,7 +4,11 @@ import { expect, test } from "vitest";
 import { checkBeforeOpening, DataFile, readHeader } from "../../../dist/storage/lmdb/integrity.js";
 import { runPreflight } from "../../../dist/storage/lmdb/preflight.js";
 import { VirtualClock } from "../../../src/base/clock.ts";
+import { lmdbStorage } from "../../../src/storage/lmdb/lmdb.ts";
 import { aFolder, aStore, digestsOf } from "../../support/lmdb-folders.ts";
+import { aFiring, aPlan, aSchedule } from "../../support/stored-schedules.ts";
+import { birth } from "../../support/tasks.ts";
+import { someSettings } from "../../conformance/storage/bench.ts";
 
 // Of the built package: the process that reads a store is started from a file that Node can run.
 
@@ -76,6 +80,22 @@ test("a preflight leaves the data as it is", { timeout: patience }, async () => 
   await runPreflight(folder);
 
   expect(readFileSync(join(folder, "data.mdb")).equals(before)).toBe(true);
+});
+
+test("a store of schedules passes, and is refused when one has changed", { timeout: patience }, async () => {
+  const path = aFolder();
+  const storage = lmdbStorage({ path, reserveBytes: 1_000_000, preflight: "off" });
+  await storage.open(someSettings);
+  await storage.commit([
+    { type: "putSchedule", schedule: aSchedule({ metadata: { mark: "here it is" } }), ifVersion: 0 },
+    { type: "fire", now: birth, firings: [aFiring("schedule", aPlan([birth]), ["a"])], isCounted: true },
+  ]);
+  await storage.close();
+  expect(await findingIn(path)).toBeUndefined();
+  const data = readFileSync(join(path, "data.mdb"));
+  data.write("t", data.indexOf("here it is"));
+
+  expect(await findingIn(aFolderWith(data))).toBe("STORE_CORRUPT");
 });
 
 test("a store of a later version is refused", { timeout: patience }, async () => {
