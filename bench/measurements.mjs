@@ -35,6 +35,12 @@ export const measurements = [
   ].map((one) => ({ ...one, program: new URL("./workloads/w5-cpu.mjs", import.meta.url) })),
   { id: "urgent", program: new URL("./workloads/urgent.mjs", import.meta.url), quick: { tasks: 5 }, isOptional: true },
   {
+    id: "w7",
+    program: new URL("./workloads/w7-schedules.mjs", import.meta.url),
+    quick: { schedules: 20, seconds: 2 },
+    isOptional: true,
+  },
+  {
     id: "w8",
     program: new URL("./workloads/w8-backlog.mjs", import.meta.url),
     steps: [{ step: "store" }, { step: "reopen" }],

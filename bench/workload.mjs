@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -72,6 +72,13 @@ export async function secondsOf(run) {
   const start = performance.now();
   await run();
   return (performance.now() - start) / 1_000;
+}
+
+/** What the process holds, in MB; Linux only. */
+export function memory() {
+  const status = readFileSync("/proc/self/status", "utf8");
+  const megabytes = (field) => (Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)[1]) * 1_024) / 1e6;
+  return { private: megabytes("RssAnon"), mapped: megabytes("RssFile") };
 }
 
 /** The value below which the share `p` of `values` lies. */

@@ -4,7 +4,7 @@
  */
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openRuntime, paused, secondsOf, underWay, workload } from "../workload.mjs";
+import { memory, openRuntime, paused, secondsOf, underWay, workload } from "../workload.mjs";
 
 const steps = { store, reopen };
 
@@ -55,12 +55,6 @@ async function reopen(settings) {
 /** Arguments that take 100 bytes when they are stored: four say what they are. */
 function hundredBytes(i) {
   return [String(i).padStart(96, "0")];
-}
-
-function memory() {
-  const status = readFileSync("/proc/self/status", "utf8");
-  const megabytes = (field) => (Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)[1]) * 1_024) / 1e6;
-  return { private: megabytes("RssAnon"), mapped: megabytes("RssFile") };
 }
 
 /** What the files of a folder take on the disk. */

@@ -36,6 +36,7 @@ test.each([
   ["w5-10us,w5-100ms", ["W5 0.01 ms tasks a second", "W5 100 ms efficiency"]],
   ["w5-process", ["W5 5 ms in processes efficiency"]],
   ["urgent", ["Urgent wait p50", "Urgent wait p99"]],
+  ["w7", ["W7 registered", "W7 open", "W7 lateness p50", "W7 lateness p99"]],
   ["w8", ["W8 private memory, stored", "W8 file", "W8 open", "W8 private memory, opened"]],
   ["idle", ["Idle"]],
 ])("a quick run of %s gives its figures", { timeout: 5 * minutes }, async (only, names) => {
