@@ -1,13 +1,17 @@
-import { ClosedError } from "../base/errors.ts";
+import { isDeepStrictEqual } from "node:util";
+import { ClosedError, TaskModuleError } from "../base/errors.ts";
 import type { ExecutorSizes, ResolvedExecutors } from "../config/resolve.ts";
 import { customExecutor } from "../executor/custom.ts";
-import type { Catalogue, Executor } from "../executor/executor.ts";
+import type { Catalogue, CatalogueEntry, Executor } from "../executor/executor.ts";
 import { processExecutor } from "../executor/processes.ts";
 import { asyncExecutor } from "../executor/promises.ts";
 import { Relay } from "../executor/relay.ts";
 import { threadExecutor } from "../executor/threads.ts";
+import { versioned } from "../executor/versions.ts";
 import type { WorkerExecutorOptions } from "../executor/worker-executor.ts";
 import type { Executors } from "../supervisor/protocol.ts";
+import { toTaskError } from "../task/task-error.ts";
+import { handlerKey } from "../task/task.ts";
 
 type Sizes = Required<ExecutorSizes>;
 
@@ -16,12 +20,16 @@ export class OpenExecutors implements Executors {
   readonly all: ReadonlyMap<string, Relay>;
   readonly byDefault: string;
   /** The one that loads the modules first, and checks arguments: it is always there. */
-  readonly threads = new Relay();
+  readonly threads: Relay;
   readonly #resolved: ResolvedExecutors;
   readonly #shared: WorkerExecutorOptions;
   #sizes: Sizes;
   /** One change at a time. */
   #last: Promise<unknown> = Promise.resolve();
+  /** What the modules define, as it was accepted last. */
+  #catalogue: Catalogue = [];
+  /** What is being started, and belongs to no relay yet. */
+  readonly #fresh = new Map<string, Executor>();
   #isClosed = false;
 
   constructor(resolved: ResolvedExecutors, shared: WorkerExecutorOptions) {
@@ -30,7 +38,9 @@ export class OpenExecutors implements Executors {
     this.#sizes = resolved;
     this.byDefault = resolved.byDefault;
     const others = ["process", "async", ...resolved.custom.keys()];
-    this.all = new Map([["thread", this.threads], ...others.map((name): [string, Relay] => [name, new Relay()])]);
+    const relay = (): Relay => new Relay((message, thrown) => shared.log(message, toTaskError(thrown), {}));
+    this.threads = relay();
+    this.all = new Map([["thread", this.threads], ...others.map((name): [string, Relay] => [name, relay()])]);
   }
 
   /**
@@ -41,20 +51,32 @@ export class OpenExecutors implements Executors {
    * @throws TaskModuleError, DuplicateNameError, ExecutorModuleError; what the start of a custom executor throws.
    */
   reload(accept: (catalogue: Catalogue) => void): Promise<void> {
-    return this.#alone(() => this.#relieve(this.#sizes, [...this.all.keys()], accept));
+    return this.#alone(() =>
+      this.#relieve(this.#sizes, [...this.all.keys()], ([catalogue = []]) => {
+        accept(catalogue);
+        this.#catalogue = catalogue;
+      }),
+    );
   }
 
-  /** Has other numbers of workers from now on: fresh ones, where the number changes. */
+  /**
+   * Has other numbers of workers from now on: fresh ones, where the number changes.
+   *
+   * @throws TaskModuleError also when the modules define something else now than those that are loaded: the other workers
+   *   know nothing of that. Nothing changes then.
+   */
   resize(sizes: Sizes): Promise<void> {
     return this.#alone(() => {
       const changed = kinds.filter((kind) => sizes[sizeOf[kind]] !== this.#sizes[sizeOf[kind]]);
-      return this.#relieve(sizes, changed, () => undefined);
+      return this.#relieve(sizes, changed, (catalogues) => {
+        for (const catalogue of catalogues) assertSame(this.#catalogue, catalogue);
+      });
     });
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.allSettled(Array.from(this.all.values(), (relay) => relay.close()));
+    await closeAll([...this.#fresh.values(), ...this.all.values()]);
   }
 
   #alone(change: () => Promise<void>): Promise<void> {
@@ -63,22 +85,37 @@ export class OpenExecutors implements Executors {
     return done;
   }
 
-  async #relieve(sizes: Sizes, names: readonly string[], accept: (catalogue: Catalogue) => void): Promise<void> {
-    const fresh = new Map<string, Executor | undefined>();
+  /** @param accept is told what each of the fresh executors has loaded. */
+  async #relieve(
+    sizes: Sizes,
+    names: readonly string[],
+    accept: (catalogues: readonly Catalogue[]) => void,
+  ): Promise<void> {
     try {
-      for (const name of names) fresh.set(name, await this.#make(name, sizes));
+      for (const name of names) {
+        this.#assertOpen();
+        const executor = await this.#make(name, sizes);
+        if (executor !== undefined) this.#fresh.set(name, executor);
+      }
+      this.#assertOpen();
       // Modules that cannot be loaded are complained about once.
-      const catalogue = await fresh.get("thread")?.start();
-      const others = [...fresh].flatMap(([name, one]) => (name === "thread" || one === undefined ? [] : [one]));
-      await Promise.all(others.map((executor) => executor.start()));
-      if (this.#isClosed) throw new ClosedError();
-      if (catalogue !== undefined) accept(catalogue);
+      const [first, ...others] = this.#fresh.values();
+      const catalogues = first === undefined ? [] : [await first.start()];
+      catalogues.push(...(await Promise.all(others.map((executor) => executor.start()))));
+      this.#assertOpen();
+      accept(catalogues);
       this.#sizes = sizes;
-      for (const [name, executor] of fresh) this.all.get(name)?.handOver(executor);
+      for (const name of names) this.all.get(name)?.handOver(this.#fresh.get(name));
     } catch (error) {
-      await Promise.allSettled(Array.from(fresh.values(), async (executor) => executor?.close()));
+      await closeAll([...this.#fresh.values()]);
       throw error;
+    } finally {
+      this.#fresh.clear();
     }
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new ClosedError();
   }
 
   async #make(name: string, { threads, processes, promises }: Sizes): Promise<Executor | undefined> {
@@ -91,6 +128,27 @@ export class OpenExecutors implements Executors {
     return module === undefined ? undefined : customExecutor(name, module, shared);
   }
 }
+
+/** Also when one of them fails to close. */
+const closeAll = (executors: readonly Executor[]): Promise<unknown> =>
+  Promise.allSettled(executors.map((executor) => executor.close()));
+
+/** Names, versions and options are what the rest of the runtime goes by. @throws TaskModuleError. */
+function assertSame(loaded: Catalogue, found: Catalogue): void {
+  const [before, now] = [byHandler(loaded), byHandler(found)];
+  for (const [handler, entry] of [...before, ...now]) {
+    const [one, other] = [before.get(handler), now.get(handler)];
+    const what = one === undefined ? "is new" : other === undefined ? "is gone" : "has other options";
+    if (one !== undefined && other !== undefined && isDeepStrictEqual(termsOf(one), termsOf(other))) continue;
+    const problem = `was changed since it was loaded: task "${entry.name}" ${what}. Call reload() first.`;
+    throw new TaskModuleError(entry.file, problem);
+  }
+}
+
+const byHandler = (catalogue: Catalogue): ReadonlyMap<string, CatalogueEntry> =>
+  new Map(catalogue.map((entry) => [handlerKey(versioned(entry)), entry]));
+
+const termsOf = ({ options, hasInput }: CatalogueEntry): object => ({ options, hasInput });
 
 const kinds = ["thread", "process", "async"] as const;
 const sizeOf = { thread: "threads", process: "processes", async: "promises" } as const;

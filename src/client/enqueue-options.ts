@@ -7,12 +7,13 @@ export type RecurringOptions = Omit<
   TaskOptions,
   "id" | "delay" | "runAt" | "schedule" | "dedupeKey" | "onConflict" | "onFull" | "durability"
 > &
-  Pick<ScheduleOptions, "name"> & { readonly schedule: Exclude<Trigger, { readonly type: "at" }> };
+  Pick<ScheduleOptions, "name"> & { readonly schedule: Exclude<Trigger, { readonly type: "at" }> | string };
 
 /** Whether they ask for a schedule. */
-export const isRecurring = (options: unknown): options is { readonly schedule: object } => {
+export const isRecurring = (options: unknown): options is { readonly schedule: object | string } => {
   const schedule =
     typeof options === "object" && options !== null && "schedule" in options ? options.schedule : undefined;
+  if (typeof schedule === "string") return true;
   return typeof schedule === "object" && schedule !== null && "type" in schedule && schedule.type !== "at";
 };
 

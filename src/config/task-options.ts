@@ -292,8 +292,9 @@ export const taskOptions = {
     read: moment,
   },
   schedule: {
-    type: "AtTrigger",
-    description: "`at(date)`: the same as `runAt`.",
+    type: "Trigger",
+    description:
+      "`at(date)`: the same as `runAt`. Any other trigger, or a cron expression, makes a schedule of such tasks.",
     read: schedule,
   },
   dedupeKey: {

@@ -1,9 +1,10 @@
 import { fileURLToPath } from "node:url";
-import { ExecutorModuleError, UnknownTaskError, WorkerCrashError } from "../base/errors.ts";
+import { ExecutorModuleError } from "../base/errors.ts";
 import { decode, encode } from "../task/codec.ts";
 import { toTaskError } from "../task/task-error.ts";
 import type { Payload, StoredTask, TaskError } from "../task/task.ts";
-import type { AttemptReport, Catalogue, Executor, Run, RunObserver } from "./executor.ts";
+import type { Executor } from "./executor.ts";
+import { Guarded } from "./guarded.ts";
 import { importModule } from "./loader.ts";
 import type { WorkerExecutorOptions } from "./worker-executor.ts";
 
@@ -64,8 +65,8 @@ export async function customExecutor(name: string, url: string, options: WorkerE
   }
   const problem = problemWith(made);
   if (problem !== undefined) throw new ExecutorModuleError(name, file, problem);
-  const told = `Executor "${name}" threw where it must not.`;
-  return new Guarded(made as CustomExecutor, (thrown) => log(told, toTaskError(thrown), {}));
+  const told = `Executor "${name}" threw, or said, what it must not.`;
+  return new Guarded(made as CustomExecutor, maxResultBytes, (thrown) => log(told, toTaskError(thrown), {}));
 }
 
 function problemWith(made: unknown): string | undefined {
@@ -78,81 +79,3 @@ function problemWith(made: unknown): string | undefined {
   );
   return missing === undefined ? undefined : `it has no method ${missing}().`;
 }
-
-/** Keeps the promises of the contract where one that was written elsewhere does not. */
-class Guarded implements Executor {
-  readonly slots: number;
-  readonly #inner: CustomExecutor;
-  readonly #log: (thrown: unknown) => void;
-  #closing: Promise<void> | undefined;
-
-  constructor(inner: CustomExecutor, log: (thrown: unknown) => void) {
-    this.#inner = inner;
-    this.#log = log;
-    this.slots = inner.slots;
-  }
-
-  async start(): Promise<Catalogue> {
-    await this.#inner.start();
-    return [];
-  }
-
-  run(batch: readonly StoredTask[], observer: RunObserver): Run {
-    const left = new Set(batch.map(({ id }) => id));
-    let isOver = false;
-    const ended = (reports: readonly AttemptReport[]): void => {
-      const news = reports.filter(({ id }) => left.delete(id));
-      if (news.length > 0) observer.ended(news);
-    };
-    const idle = (why = forgotten): void => {
-      if (isOver) return;
-      ended(Array.from(left, (id) => ({ id, end: why })));
-      isOver = true;
-      observer.idle();
-    };
-    try {
-      const run = this.#inner.run(batch, { ...observer, ended, idle: () => idle() });
-      return {
-        current: () => this.#tried(() => run.current()),
-        revoke: () => this.#tried(() => run.revoke()),
-        stop: (id, reason, graceMs) => this.#tried(() => run.stop(id, reason, graceMs)),
-      };
-    } catch (thrown) {
-      const error = toTaskError(thrown);
-      queueMicrotask(() => idle({ type: "fault", fault: { reason: "error", isRetryable: true }, error }));
-      return { current: () => undefined, revoke() {}, stop() {} };
-    }
-  }
-
-  async validate(name: string): Promise<Payload[]> {
-    throw new UnknownTaskError(name, undefined);
-  }
-
-  close(): Promise<void> {
-    return (this.#closing ??= this.#close());
-  }
-
-  async #close(): Promise<void> {
-    try {
-      await this.#inner.close();
-    } catch (thrown) {
-      this.#log(thrown);
-    }
-  }
-
-  #tried<T>(call: () => T): T | undefined {
-    try {
-      return call();
-    } catch (thrown) {
-      this.#log(thrown);
-      return undefined;
-    }
-  }
-}
-
-// Nobody knows whose doing that is. As a crash, it ends after the third time.
-const forgotten: AttemptReport["end"] = {
-  type: "fault",
-  fault: { reason: "crash", isRetryable: true },
-  error: toTaskError(new WorkerCrashError("the executor did not tell how it went")),
-};

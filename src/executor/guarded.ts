@@ -3,7 +3,7 @@ import { toTaskError } from "../task/task-error.ts";
 import type { Payload, StoredTask, TaskId } from "../task/task.ts";
 import type { CustomExecutor } from "./custom.ts";
 import type { AttemptReport, Catalogue, Executor, Run, RunObserver } from "./executor.ts";
-import { checkedCall, checkedCheckpoint, checkedNote, checkedReport } from "./reported.ts";
+import { checkedCall, checkedCheckpoint, checkedKey, checkedNote, checkedReport } from "./reported.ts";
 
 type End = AttemptReport["end"];
 
@@ -65,7 +65,7 @@ export class Guarded implements Executor {
         ended: (reports) => soon(() => ended(reports)),
         idle: () => soon(idle),
         noted: (note) => soon(() => left.has(note.id) && observer.noted?.(checkedNote(note))),
-        recall: async (id, key) => observer.recall?.(String(id), String(key)),
+        recall: async (id, key) => observer.recall?.(...checkedKey(id, key)),
         keep: async (checkpoint) => (await observer.keep?.(checkedCheckpoint(checkpoint))) ?? false,
         enqueue: async (call) => observer.enqueue?.(checkedCall(call)),
       });

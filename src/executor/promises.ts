@@ -1,5 +1,6 @@
 import { MessageChannel, Worker as NodeWorker, type MessagePort, type ResourceLimits } from "node:worker_threads";
 import { systemClock } from "../base/clock.ts";
+import { toTaskError } from "../task/task-error.ts";
 import type { StoredTask, TaskId } from "../task/task.ts";
 import { Batch, type BatchSlot } from "./batch.ts";
 import { Crew } from "./crew.ts";
@@ -64,9 +65,11 @@ class AsyncExecutor extends Crew {
   }
 
   override run(tasks: readonly StoredTask[], observer: RunObserver): Run {
-    if (!tasks.some(({ id }) => this.#suspects.has(id))) return super.run(tasks, observer);
     this.assertOpen();
-    return this.#openQuarantine().run(tasks, {
+    const isSuspect = tasks.some(({ id }) => this.#suspects.has(id));
+    const quarantine = isSuspect ? this.#openQuarantine() : undefined;
+    if (quarantine === undefined) return super.run(tasks, observer);
+    return quarantine.run(tasks, {
       ...observer,
       ended: (reports) => {
         for (const { id, end } of reports) if (isInnocent(end)) this.#suspects.delete(id);
@@ -118,15 +121,17 @@ class AsyncExecutor extends Crew {
     }
   }
 
-  #openQuarantine(): AsyncExecutor {
-    if (this.#quarantine !== undefined) return this.#quarantine;
+  /** None while the last one closes because it could not start: what it was given comes back before that is done. */
+  #openQuarantine(): AsyncExecutor | undefined {
+    if (this.#quarantine !== undefined) return this.#quarantine.isOpen ? this.#quarantine : undefined;
     const concurrency = Math.ceil(this.#concurrency / quarantineFactor);
     const quarantine = new AsyncExecutor({ ...this.#options, concurrency, slots: this.slots });
     this.#quarantine = quarantine;
-    quarantine.start().catch(() => {
-      // What it was given comes back, and takes its chances with the others.
+    quarantine.start().catch((error: unknown) => {
+      // What it was given takes its chances with the others.
       this.#suspects.clear();
       this.#quarantine = undefined;
+      if (this.isOpen) this.options.log("A thread for suspects could not be started.", toTaskError(error), {});
     });
     return quarantine;
   }

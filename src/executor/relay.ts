@@ -7,9 +7,15 @@ import type { Catalogue, Executor, Run, RunObserver } from "./executor.ts";
  * is none, it has no slots.
  */
 export class Relay implements Executor {
+  readonly #log: (message: string, thrown: unknown) => void;
   #current: Leg | undefined;
   /** With those that finish what they have begun. */
   readonly #legs = new Set<Leg>();
+
+  /** @param log told of what an executor throws that it should not. */
+  constructor(log: (message: string, thrown: unknown) => void) {
+    this.#log = log;
+  }
 
   get slots(): number {
     return this.#current?.executor.slots ?? 0;
@@ -26,13 +32,19 @@ export class Relay implements Executor {
    */
   handOver(next: Executor | undefined): void {
     const before = this.#current;
-    this.#current = next === undefined ? undefined : new Leg(next, (leg) => this.#legs.delete(leg));
+    this.#current = next === undefined ? undefined : new Leg(next, (leg) => this.#close(leg));
     if (this.#current !== undefined) this.#legs.add(this.#current);
     before?.leave();
   }
 
   run(batch: readonly StoredTask[], observer: RunObserver): Run {
-    return this.#open().run(batch, observer);
+    const leg = this.#open();
+    try {
+      return leg.run(batch, observer);
+    } catch (thrown) {
+      this.#log("An executor refused a batch; it is given again.", thrown);
+      throw thrown;
+    }
   }
 
   validate(name: string, args: readonly Payload[]): Promise<Payload[]> {
@@ -42,6 +54,15 @@ export class Relay implements Executor {
   async close(): Promise<void> {
     this.#current = undefined;
     await Promise.all(Array.from(this.#legs, ({ executor }) => executor.close()));
+  }
+
+  async #close(leg: Leg): Promise<void> {
+    try {
+      await leg.executor.close();
+    } catch (thrown) {
+      this.#log("An executor that was relieved could not be closed.", thrown);
+    }
+    this.#legs.delete(leg);
   }
 
   #open(): Leg {
@@ -55,12 +76,13 @@ class Leg {
   readonly executor: Executor;
   readonly #runs = new Set<Run>();
   readonly #checks = new Set<Promise<unknown>>();
-  readonly #onClosed: (leg: Leg) => void;
+  readonly #onOver: (leg: Leg) => Promise<void>;
   #isLeaving = false;
 
-  constructor(executor: Executor, onClosed: (leg: Leg) => void) {
+  /** @param onOver called when it was left, and nothing is left to do. */
+  constructor(executor: Executor, onOver: (leg: Leg) => Promise<void>) {
     this.executor = executor;
-    this.#onClosed = onClosed;
+    this.#onOver = onOver;
   }
 
   run(batch: readonly StoredTask[], observer: RunObserver): Run {
@@ -69,7 +91,7 @@ class Leg {
       idle: () => {
         this.#runs.delete(run);
         observer.idle();
-        this.#closeIfOver();
+        this.#endIfOver();
       },
     });
     this.#runs.add(run);
@@ -83,18 +105,17 @@ class Leg {
       return await check;
     } finally {
       this.#checks.delete(check);
-      this.#closeIfOver();
+      this.#endIfOver();
     }
   }
 
   leave(): void {
     this.#isLeaving = true;
     for (const run of this.#runs) run.revoke();
-    this.#closeIfOver();
+    this.#endIfOver();
   }
 
-  #closeIfOver(): void {
-    if (!this.#isLeaving || this.#runs.size + this.#checks.size > 0) return;
-    void this.executor.close().finally(() => this.#onClosed(this));
+  #endIfOver(): void {
+    if (this.#isLeaving && this.#runs.size + this.#checks.size === 0) void this.#onOver(this);
   }
 }

@@ -1,9 +1,11 @@
 import { defineActor, type Actor, type ActorRef, type Reply, type Self } from "../actor/actor.ts";
-import type { Clock, EpochMs } from "../base/clock.ts";
-import type { AttemptNote, AttemptReport, ChildCall, Executor, Run, RunObserver } from "../executor/executor.ts";
+import type { EpochMs } from "../base/clock.ts";
+import type { AttemptNote, AttemptReport, ChildCall, RunObserver } from "../executor/executor.ts";
 import { handlerKey, type StoredTask, type TaskId } from "../task/task.ts";
 import type { ChildTask, DispatcherMessage, EndedAttempt, Executors, QueueMessage, Wanted } from "./protocol.ts";
 import { Took } from "./batching.ts";
+import { answersOf } from "./answers-of.ts";
+import { runOn } from "./run-on.ts";
 import { Station } from "./station.ts";
 import { takeBack, type ActiveRun, type Waiting } from "./workload.ts";
 
@@ -41,8 +43,6 @@ interface State extends DispatcherParts {
 
 /** From asking a task to stop because its time is up to ending its worker. */
 const timeoutGraceMs = 100;
-/** A disk may be slow. */
-const answerWithinMs = 60_000;
 
 /** Decides where tasks run: makes batches, keeps the workers busy, watches the time. Knows no storage. */
 export const dispatcherActor = (parts: DispatcherParts): Actor<Inbox, State> =>
@@ -181,6 +181,12 @@ function handOver(
   const at = station.name;
   const tasks = new Map<TaskId, Waiting>();
   for (const waiting of batch) tasks.set(waiting.task.id, waiting);
+  const observer: RunObserver = {
+    ended: (reports) => self.tell({ type: "ended", at, active, reports }),
+    idle: () => self.tell({ type: "idle", at, active }),
+    noted: (note) => self.tell({ type: "noted", active, note }),
+    ...answersOf(queue, newChild),
+  };
   const active: ActiveRun = {
     tasks,
     handedOverAt: self.clock.now(),
@@ -188,23 +194,9 @@ function handOver(
     estimateMs,
     run: runOn(
       station.executor,
-      self.clock,
       batch.map(({ task }) => task),
-      {
-        ended: (reports) => self.tell({ type: "ended", at, active, reports }),
-        idle: () => self.tell({ type: "idle", at, active }),
-        noted: (note) => self.tell({ type: "noted", active, note }),
-        recall: (id, key) => queue().ask((reply) => ({ type: "recall", id, key, reply }), answerWithinMs),
-        keep: (checkpoint) => queue().ask((reply) => ({ type: "keep", checkpoint, reply }), answerWithinMs),
-        enqueue: async (call) => {
-          const { task, ...child } = await newChild(call);
-          const ids = await queue().ask<readonly (TaskId | undefined)[]>(
-            (reply) => ({ type: "enqueue", tasks: [task], ...child, reply }),
-            answerWithinMs,
-          );
-          return ids[0];
-        },
-      },
+      observer,
+      self.clock,
     ),
     lowest: batch.at(-1)?.rank ?? 0,
     isRevoked: false,
@@ -219,20 +211,6 @@ function handOver(
   if (batch.some(({ isAwaited }) => isAwaited)) active.run.hurry?.();
 }
 
-/** A batch that the executor refuses comes back after a moment: at once, it would be refused again, and again. */
-function runOn(executor: Executor, clock: Clock, tasks: readonly StoredTask[], observer: RunObserver): Run {
-  try {
-    return executor.run(tasks, observer);
-  } catch {
-    clock.wakeAt(clock.now() + refusedForMs, () => {
-      observer.ended(tasks.map(({ id }) => ({ id, end: { type: "unstarted" } })));
-      observer.idle();
-    });
-    return { current: () => undefined, revoke() {}, stop() {} };
-  }
-}
-
-const refusedForMs = 1_000;
 const never = Number.POSITIVE_INFINITY;
 
 function wantedNow(state: State): Wanted {

@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Omniq, type OpenOptions } from "omniq";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
@@ -217,5 +218,43 @@ describe("calls of configure", () => {
     await omniq.close();
 
     expect(await errorOf(() => omniq.configure({ executors: { threads: 2 } }))).toMatchObject({ code: "CLOSED" });
+  });
+});
+
+describe.each([
+  ["threads", { executors: { threads: 2 } }],
+  ["processes", { executors: { processes: 1 } }],
+  ["promises", { executors: { async: { concurrency: 2 } } }],
+] as const)("configure of %s, when a module was changed since it was loaded,", (_, patch) => {
+  const define = (options: string): string => `
+    import { defineTask } from ${JSON.stringify(new URL("../../dist/index.js", import.meta.url).href)};
+    export const one = defineTask("one", ${options}, () => "old");`;
+
+  test.each([
+    ["has lost a task", "export const uno = () => 1;", /"one" is gone.*reload\(\)/],
+    ["has one more", `${define("{}")}\nexport const two = () => 2;`, /"two" is new.*reload\(\)/],
+    ["has other options", define("{ maxRetries: 7 }"), /"one" has other options.*reload\(\)/],
+    ["has another version", define('{ version: "2" }'), /"one" is gone.*reload\(\)/],
+  ])("is refused where it %s, and changes nothing", async (_case, text, message) => {
+    const file = join(aPlace(), "tasks.mjs");
+    writeFileSync(file, define("{}"));
+    const omniq = await open({ tasks: file, executors: { threads: 1 } });
+    writeFileSync(file, text);
+
+    const error = await errorOf(() => omniq.configure(patch));
+
+    expect(error).toMatchObject({ code: "TASK_MODULE", message: expect.stringMatching(message) });
+    expect(await omniq.run("one", [])).toBe("old");
+  });
+
+  test("is accepted after a reload", async () => {
+    const file = join(aPlace(), "tasks.mjs");
+    writeFileSync(file, define("{}"));
+    const omniq = await open({ tasks: file, executors: { threads: 1 } });
+    writeFileSync(file, "export const uno = () => 'new';");
+    await omniq.reload();
+    await omniq.configure(patch);
+
+    expect(await omniq.run("uno", [])).toBe("new");
   });
 });

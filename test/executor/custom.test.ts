@@ -75,6 +75,67 @@ describe("a custom executor", () => {
   });
 });
 
+describe("a custom executor that says", () => {
+  const executors = { threads: 1, custom: { odd: custom("misreporting.mjs") } };
+  const executor = "odd";
+
+  test.each([
+    ["no end", "report.end"],
+    ["an end of no type", "report.end.type"],
+    ["an end of an unknown type", "report.end.type"],
+    ["a result that is a text", "report.end.result"],
+    ["a result that is empty", "cannot be read"],
+    ["a result that is damaged", "cannot be read"],
+    ["a result that is too large", "2000000 bytes"],
+    ["no fault", "report.end.fault"],
+    ["a fault of an unknown reason", "report.end.fault.reason"],
+    ["a fault with a delay that is none", "report.end.fault.retryDelayMs"],
+    ["a start that is no time", "report.startedAt"],
+    ["a duration that is none", "report.durationMs"],
+    ["a worker without a name", "report.workerId"],
+  ])("%s, fails that task alone, with the reason", async (what, why) => {
+    const omniq = await open({ executors });
+    const handle = await omniq.enqueue("add", [what, 0], { executor });
+
+    expect(await handle.wait()).toMatchObject({
+      state: "failed",
+      error: { cause: { name: "WorkerCrashError", message: expect.stringContaining(why) } },
+    });
+    expect((await handle.record())?.reason).toBe("poison");
+    expect(await omniq.run("add", ["nothing odd", 0], { executor })).toBe("done");
+  });
+
+  test.each([
+    "notes that are none",
+    "notes without lines",
+    "progress that is no payload",
+    "checkpoints that are none",
+    "a key that is none",
+    "children that are none",
+    "reports that are none",
+    "no list of reports",
+    "a current task that is none",
+    "everything at once",
+  ])("%s, harms nothing", async (what) => {
+    const omniq = await open({ executors });
+    const handle = await omniq.enqueue("add", [what, 0], { executor, timeout: "1h" });
+
+    expect(await handle.result()).toBe("done");
+    expect(await handle.record()).toMatchObject({ attempt: 1, crashes: 0 });
+    expect(await omniq.run("add", [1, 2])).toBe(3);
+  });
+
+  test.each(["no run", "a promise of a run"])("%s, fails the batch", async (what) => {
+    const omniq = await open({ executors });
+    const handle = await omniq.enqueue("add", [what, 0], { executor });
+
+    expect(await handle.wait()).toMatchObject({
+      state: "failed",
+      error: { cause: { message: expect.stringContaining("run() gave no object") } },
+    });
+  });
+});
+
 describe("open", () => {
   test.each([
     ["missing.mjs", "Cannot find module"],

@@ -1,8 +1,10 @@
+import { writeFileSync } from "node:fs";
 import { Omniq, type OpenOptions } from "omniq";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { AttemptReport } from "../../src/executor/executor.ts";
 import type { asyncExecutor as AsyncExecutor } from "../../src/executor/promises.ts";
 import type { StoredTask } from "../../src/task/task.ts";
+import { aPlace } from "../support/runtimes.ts";
 import { aCall, Bench, endsOf, fixture, Flight } from "../conformance/executor/bench.ts";
 
 // Threads start from files that Node can run: the built ones.
@@ -71,6 +73,39 @@ describe("a death that nobody can explain", () => {
     expect(await workerOf()).not.toBe(await others());
     expect(await workerOf()).toBe(await others());
   });
+});
+
+test("suspects run with the others when there can be no thread apart", async () => {
+  const folder = aPlace();
+  const options = { isolates: true, sharesWorkers: true, atOnce: (slots: number) => slots / 2 };
+  const url = `${fixture("poisonous.mjs")}?fails=${encodeURIComponent(`${folder}/fails`)}`;
+  const bench = new Bench((given) => asyncExecutor({ concurrency: 4, ...given, modules: [url] }), options);
+  onTestFinished(() => bench.dispose());
+  await bench.start();
+  const [one, other] = [aCall(["rest", 1]), aCall(["rest", 1])];
+  const fly = (task: StoredTask): Flight => new Flight(bench.executor, [task]);
+  const resting = [one, other].map((task) => fly({ ...task, args: aCall(["rest", 100_000]).args }));
+  await Promise.all(resting.map((flight) => flight.reaches(0)));
+  await fly(aCall(["poison"])).landed;
+  await Promise.all(resting.map(({ landed }) => landed));
+  // The thread that took over is there, and has loaded its modules.
+  await fly(aCall(["rest", 1])).landed;
+  writeFileSync(`${folder}/fails`, "");
+
+  // One at a time: the other comes back when the thread that it waits for has ended.
+  fly(one);
+  const again = new Promise<Flight>((resolve, reject) => {
+    const idle = (): void => {
+      try {
+        resolve(fly(other));
+      } catch (error) {
+        reject(error as Error);
+      }
+    };
+    bench.executor.run([other], { ended() {}, idle });
+  });
+
+  expect(endsOf(await (await again).landed)).toEqual(["value"]);
 });
 
 test("ten poisonous tasks among good ones cost those nothing but time", { timeout: 120_000 }, async () => {

@@ -10,6 +10,8 @@ class Puppet implements Executor {
   readonly slots: number;
   readonly runs: { readonly batch: readonly StoredTask[]; readonly observer: RunObserver; isRevoked: boolean }[] = [];
   isClosed = false;
+  closeError: Error | undefined;
+  runError: Error | undefined;
   #answer = (_args: Payload[]): void => {};
 
   constructor(slots = 2) {
@@ -21,6 +23,7 @@ class Puppet implements Executor {
   }
 
   run(batch: readonly StoredTask[], observer: RunObserver): Run {
+    if (this.runError !== undefined) throw this.runError;
     const run = { batch, observer, isRevoked: false };
     this.runs.push(run);
     return { current: () => undefined, revoke: () => void (run.isRevoked = true), stop() {} };
@@ -42,23 +45,33 @@ class Puppet implements Executor {
 
   async close(): Promise<void> {
     this.isClosed = true;
+    if (this.closeError !== undefined) throw this.closeError;
   }
 }
 
 function setUp(first = new Puppet()) {
-  const relay = new Relay();
+  const logged: string[] = [];
+  const relay = new Relay((message, thrown) => void logged.push(`${message} ${String(thrown)}`));
   const reports: AttemptReport[] = [];
   let idle = 0;
   const observer = { ended: (more: readonly AttemptReport[]) => void reports.push(...more), idle: () => void idle++ };
   relay.handOver(first);
-  return { relay, first, reports, observer, run: () => relay.run([aCall(["noop"])], observer), idle: () => idle };
+  return {
+    relay,
+    first,
+    logged,
+    reports,
+    observer,
+    run: () => relay.run([aCall(["noop"])], observer),
+    idle: () => idle,
+  };
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe("a relay", () => {
   test("has no slots before it has an executor, and refuses work", () => {
-    const relay = new Relay();
+    const relay = new Relay(() => expect.fail("nothing is thrown"));
 
     expect(relay.slots).toBe(0);
     expect(() => relay.run([], { ended() {}, idle() {} })).toThrow(ClosedError);
@@ -120,6 +133,23 @@ describe("a relay", () => {
     await settled();
 
     expect(first.isClosed).toBe(true);
+  });
+
+  test("logs why the executor before could not be closed", async () => {
+    const { relay, first, logged } = setUp();
+    first.closeError = new Error("the device is stuck");
+    relay.handOver(undefined);
+    await settled();
+
+    expect(logged).toEqual(["An executor that was relieved could not be closed. Error: the device is stuck"]);
+  });
+
+  test("logs why a batch was refused, and passes that on", () => {
+    const { first, logged, run } = setUp();
+    first.runError = new Error("not now");
+
+    expect(run).toThrow(first.runError);
+    expect(logged).toEqual(["An executor refused a batch; it is given again. Error: not now"]);
   });
 
   test("that is closed closes every executor that still has work", async () => {

@@ -245,3 +245,46 @@ describe("reload", () => {
     expect(await omniq.run("version", [], { executor: "process" })).toBe("new");
   });
 });
+
+describe.each([
+  ["waits for ever", "await new Promise(() => {});"],
+  ["never ends", "for (;;);"],
+])("close, while reload loads a module that %s", (_, text) => {
+  test.each(["threads", "processes"] as const)("ends that (%s)", { timeout: 30_000 }, async (kind) => {
+    const module = new Module(version("old"));
+    const omniq = await open(module, { executors: { threads: 1, processes: 1 } });
+    const folder = aPlace();
+    module.write(`import { writeFileSync } from "node:fs";
+      import { isMainThread } from "node:worker_threads";
+      if (isMainThread === ${kind === "processes"}) { writeFileSync(${JSON.stringify(`${folder}/loads`)}, ""); ${text} }
+      ${version("new")}`);
+    const reload = errorOf(() => omniq.reload());
+    await eventually(() => existsSync(`${folder}/loads`));
+
+    await omniq.close({ drain: 0 });
+
+    expect(await reload).toMatchObject({ code: "CLOSED" });
+  });
+});
+
+test("close, while reload waits for a custom executor to start, ends that", { timeout: 30_000 }, async () => {
+  const folder = aPlace();
+  const text = (start: string): string => `
+    import { writeFileSync } from "node:fs";
+    export default () => ({ slots: 2, start: async () => { ${start} }, run() {}, close: async () => {} });`;
+  const executor = join(folder, "executor.mjs");
+  writeFileSync(
+    executor,
+    text(`
+    if (!globalThis.wasStarted) return void (globalThis.wasStarted = true);
+    writeFileSync(${JSON.stringify(`${folder}/starts`)}, "");
+    await new Promise(() => {});`),
+  );
+  const omniq = await open(new Module(version("old")), { executors: { threads: 1, custom: { gpu: executor } } });
+  const reload = errorOf(() => omniq.reload());
+  await eventually(() => existsSync(`${folder}/starts`));
+
+  await omniq.close({ drain: 0 });
+
+  expect(await reload).toMatchObject({ code: "CLOSED" });
+});

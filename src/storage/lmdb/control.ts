@@ -172,7 +172,9 @@ function removeMember({ segments }: Store, member: Member, state: TaskState): vo
 export function unpark(store: Store, { handler, limit }: Unpark): Step<number> {
   return {
     apply() {
-      const entries = [...store.tables.parked.getRange({ start: parkedStart(handler), end: parkedEnd(handler), limit })];
+      const entries = [
+        ...store.tables.parked.getRange({ start: parkedStart(handler), end: parkedEnd(handler), limit }),
+      ];
       for (const { key: parkedAt, value: key } of entries) {
         store.tables.parked.remove(parkedAt);
         store.ledger.park(handler, -1);

@@ -13,9 +13,9 @@ import type { Store } from "./store.ts";
  * `concurrencyKey`.
  *
  * Two things always hold. The first that has not ended of an `orderingKey` is not behind, unless another one runs. And
- * of the tasks of a lane with one `concurrencyKey`, none is aside while there is room for it and no better one is in the
- * order. There is no room only because of what runs and of what rate limits hold, all of which is known by heart, so
- * neither an opening nor a limit that has changed has to look through the tasks that wait.
+ * of the tasks of a kind (one queue, name and executor) with one `concurrencyKey`, none is aside while there is room for
+ * it and no better one is forward. There is no room only because of what runs and of what rate limits hold, all of
+ * which is known by heart, so neither an opening nor a limit that has changed has to look through the tasks that wait.
  */
 export class Lines {
   readonly #store: Store;
@@ -25,7 +25,7 @@ export class Lines {
   constructor(store: Store) {
     this.#store = store;
     this.#ordered = new OrderedTasks(store.tables.lines, store.ledger);
-    this.#keyed = new KeyedTasks(store.tables.lines);
+    this.#keyed = new KeyedTasks(store.tables.lines, store.ledger.lanes);
   }
 
   /** A task is stored, or is unfinished again. */
@@ -49,7 +49,7 @@ export class Lines {
   /** A task that was ready waits no more. */
   withdraw(standing: Standing): void {
     this.#remove(standing);
-    this.#nextOfLane(standing);
+    this.#nextOfKind(standing);
   }
 
   /** A claim has ended. The task, if it is ready again, is placed after this. */
@@ -63,7 +63,7 @@ export class Lines {
     this.#remove(standing);
     if (this.#mustStayBehind(standing)) {
       this.#ordered.putBehind(key, standing);
-      this.#nextOfLane(standing);
+      this.#nextOfKind(standing);
       return false;
     }
     if (this.#limitsOf(standing.request).every((line) => this.#hasRoom(line) && this.#mayStart(line, now))) return true;
@@ -77,8 +77,8 @@ export class Lines {
     for (const { name, rateLimit } of limits) {
       if (rateLimit !== undefined) this.#store.ledger.rates.keys.started(name, rateLimit, now);
     }
-    // Those of its lane have the same limits.
-    if (limits.every((line) => this.#hasRoom(line))) this.#nextOfLane(standing);
+    // Those of its kind have the same limits.
+    if (limits.every((line) => this.#hasRoom(line))) this.#nextOfKind(standing);
   }
 
   /** Whether the task is ready, but not in the order. */
@@ -128,8 +128,9 @@ export class Lines {
     for (const lane of Array.from(this.#keyed.lanesAside(concurrencyKey))) this.#nextIn(concurrencyKey, lane);
   }
 
-  #nextOfLane({ request: { concurrencyKey }, lane }: Standing): void {
-    if (concurrencyKey !== undefined) this.#nextIn(concurrencyKey, lane);
+  #nextOfKind(standing: Standing): void {
+    const { concurrencyKey } = standing.request;
+    if (concurrencyKey !== undefined) this.#nextIn(concurrencyKey, this.#keyed.laneOf(standing));
   }
 
   /** Puts the best that is aside into the order, if there is room for it and no better one there. */

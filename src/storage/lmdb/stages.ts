@@ -2,7 +2,7 @@ import { newLife, type TaskId } from "../../task/task.ts";
 import type { Publish, Stage } from "../storage.ts";
 import { put, sizeOf } from "./arrivals.ts";
 import { ensureRoom } from "./enqueue.ts";
-import { laneEnd, laneStart, spanOf, taskIdOf, taskKey } from "./keys.ts";
+import { keyAfter, laneEnd, laneStart, spanOf, taskIdOf, taskKey } from "./keys.ts";
 import { decodeData, decodeKeys, encodeData, encodeKeys, type TaskRow } from "./records.ts";
 import type { Step, Store } from "./store.ts";
 
@@ -84,11 +84,22 @@ export function dropAbandoned(store: Store, limit: number): void {
   const { lanes } = store.ledger;
   let left = limit;
   for (let lane = lanes.firstAbandoned(); lane !== undefined; lane = lanes.firstAbandoned()) {
-    for (const key of stagedIn(store, lane)) {
+    for (const key of readyIn(store, lane)) {
       if (left <= 0) return;
       left -= dropStaged(store, key);
     }
-    for (const key of listsOf(store, lane)) store.tables.meta.remove(key);
+    // What the next step reads is only what this one leaves.
+    for (const at of listsOf(store, lane)) {
+      if (left <= 0) return;
+      const keys = listAt(store, at);
+      const room = left;
+      for (const key of keys.slice(0, room)) left -= dropStaged(store, key);
+      if (keys.length > room) {
+        putListAt(store, at, keys.slice(room));
+        return;
+      }
+      store.tables.meta.remove(at);
+    }
     lanes.drop(lane);
     store.ready.forget(lane);
   }
@@ -110,16 +121,18 @@ function dropStaged(store: Store, key: Buffer): number {
   return segment.count;
 }
 
-/** The keys of tasks, and spans, of a lane that is hidden. Read in pieces, because what is read may be removed meanwhile. */
+/** The keys of tasks, and spans, of a lane that is hidden. */
 function* stagedIn(store: Store, lane: number): Iterable<Buffer> {
+  yield* readyIn(store, lane);
+  for (const at of listsOf(store, lane)) yield* listAt(store, at);
+}
+
+/** Those that are ready. Read in pieces, because what is read may be removed meanwhile. */
+function* readyIn(store: Store, lane: number): Iterable<Buffer> {
   let start = laneStart(lane);
   for (let page; (page = [...store.tables.ready.getRange({ start, end: laneEnd(lane), limit: piece })]).length > 0;) {
     for (const { value } of page) yield value;
-    start = Buffer.concat([page.at(-1)?.key ?? start, Buffer.from([0])]);
-  }
-  for (const key of listsOf(store, lane)) {
-    const list = store.tables.meta.get(key);
-    if (list !== undefined) yield* decodeKeys(Buffer.from(decodeData<Uint8Array>(list)));
+    start = keyAfter(page.at(-1)?.key ?? start);
   }
 }
 
@@ -127,13 +140,23 @@ const piece = 1_000;
 
 /** Tasks that wait for their time stand in no lane, so they are listed for as long as they are hidden. */
 function putList(store: Store, lane: number, keys: readonly Buffer[]): void {
-  const key = Buffer.from(`${listPrefix(lane)}${store.ledger.nextSequence()}`, "utf8");
-  store.tables.meta.put(key, encodeData(encodeKeys(keys)));
+  putListAt(store, Buffer.from(`${listPrefix(lane)}${store.ledger.nextSequence()}`, "utf8"), keys);
 }
 
-function listsOf(store: Store, lane: number): Buffer[] {
-  const start = Buffer.from(listPrefix(lane), "utf8");
-  return [...store.tables.meta.getKeys({ start, end: Buffer.concat([start, Buffer.from([0xff])]) })];
+const putListAt = (store: Store, at: Buffer, keys: readonly Buffer[]): void =>
+  void store.tables.meta.put(at, encodeData(encodeKeys(keys)));
+
+function listAt(store: Store, at: Buffer): readonly Buffer[] {
+  const list = store.tables.meta.get(at);
+  return list === undefined ? [] : decodeKeys(Buffer.from(decodeData<Uint8Array>(list)));
+}
+
+/** Where its lists are. Read one by one, because what is read may be removed meanwhile. */
+function* listsOf(store: Store, lane: number): Iterable<Buffer> {
+  const prefix = Buffer.from(listPrefix(lane), "utf8");
+  const end = Buffer.concat([prefix, Buffer.from([0xff])]);
+  const firstFrom = (start: Buffer): Buffer | undefined => [...store.tables.meta.getKeys({ start, end, limit: 1 })][0];
+  for (let at = firstFrom(prefix); at !== undefined; at = firstFrom(keyAfter(at))) yield at;
 }
 
 const listPrefix = (lane: number): string => `staged:${lane}:`;

@@ -46,8 +46,11 @@ export function parking(bench: Bench): void {
   });
 
   it("tells versions of a name apart, and from what has none", async () => {
-    const versions = [undefined, "1", "10"].map((version) => ({ name: "gone", ...(version === undefined ? {} : { version }) }));
-    await bench.enqueue(...versions.flatMap((given, n) => [aTask({ id: `a${n}`, ...given }), aTask(given)]));
+    const versions = [undefined, "1", "10"].map((version) => ({
+      name: "gone",
+      ...(version === undefined ? {} : { version }),
+    }));
+    await bench.enqueue(...versions.flatMap((given, n) => ["a", "b"].map((id) => aTask({ id: id + n, ...given }))));
     for (const task of (await bench.claim()).tasks) await bench.settle(task, { to: "ready", cause: "parked" });
     const left = new Map(versions.map((given) => [handlerKey(given), 2]));
     expect(await bench.storage.parked()).toEqual(left);
@@ -56,6 +59,7 @@ export function parking(bench: Bench): void {
       expect(await bench.storage.commit([{ type: "unpark", handler, limit: 1 }])).toEqual([1]);
       expect(idsOf((await bench.claim()).tasks)).toEqual([`a${n}`]);
       expect(await bench.storage.commit([{ type: "unpark", handler, limit: 10 }])).toEqual([1]);
+      expect(idsOf((await bench.claim()).tasks)).toEqual([`b${n}`]);
       left.delete(handler);
       expect(await bench.storage.parked()).toEqual(left);
     }

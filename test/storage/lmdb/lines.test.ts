@@ -1,5 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { configureQueue } from "../../../src/storage/lmdb/control.ts";
+import { settle } from "../../../src/storage/lmdb/settle.ts";
+import { publish, stage } from "../../../src/storage/lmdb/stages.ts";
 import type { Limits } from "../../../src/storage/storage.ts";
 import type { TaskRequest } from "../../../src/task/task.ts";
 import { aTask, birth } from "../../support/tasks.ts";
@@ -93,4 +95,28 @@ test("a bucket of a key that is full again is forgotten, also on disk", () => {
   expect(rows()).toHaveLength(500);
   for (let round = 1; round <= 4; round++) counted.claim({ limit: 5_000, now: birth + round * 1_000 });
   expect(rows()).toHaveLength(0);
+});
+
+test("the end of a task with a key costs no more, however many stages those with its key come from", () => {
+  const worked = [3, 60].map((stages) => {
+    const counted = new CountedStore(names(perKey));
+    onTestFinished(() => counted.dispose());
+    for (let at = 0; at < stages; at++) {
+      const tasks = Array.from({ length: 3 }, () => aTask({ name: "mail", concurrencyKey: "k" }));
+      counted.commit(stage(counted.store, { type: "stage", stage: `s${at}`, tasks }));
+      counted.commit(publish(counted.store, { type: "publish", stage: `s${at}`, how: "appear" }));
+    }
+    const [first] = counted.claim({ limit: 2 }).tasks;
+    return counted.work(() => {
+      for (let task = first, at = 0; at < 5; at++) {
+        if (task === undefined) throw new Error("Nothing was there to claim.");
+        const { id, life } = task;
+        const end = { to: "completed", result: new Uint8Array(1) } as const;
+        const settlements = [{ id, fence: { epoch: 1, attempt: life.attempt }, end }];
+        expect(counted.commit(settle(counted.store, { type: "settle", now: birth, settlements }, 1))).toEqual([true]);
+        task = counted.claim({ limit: 2 }).tasks[0];
+      }
+    }, "lines");
+  });
+  expect(worked[1]).toEqual(worked[0]);
 });

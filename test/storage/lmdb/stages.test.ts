@@ -31,6 +31,22 @@ test("a stage is dropped in steps, which prune goes on with until all of it is f
   expect(Array.from(meta.getKeys(), String).filter((key) => /^(staged|lane):/.test(key))).toEqual([]);
 });
 
+test("a stage of scheduled tasks is dropped with as much work for each of them, however many there are", () => {
+  const limit = 130;
+  const worked = [10, 80].map((parts) => {
+    for (let part = 0; part < parts; part++) put(...some(50, { runAt: birth + 1 }));
+    counted.store.ledger.lanes.abandon("s");
+    let steps = 0;
+    const dropped = counted.work(() => {
+      for (; nextPrune(counted.store) === 0; steps++)
+        counted.commit(prune(counted.store, { type: "prune", now: birth, limit }));
+    });
+    expect([steps, sizeOf(counted.tables.tasks)]).toEqual([Math.ceil((parts * 50) / limit), 0]);
+    return (dropped.reads + dropped.writes) / (parts * 50);
+  });
+  expect(worked[1]).toBeLessThanOrEqual(worked[0] ?? 0);
+});
+
 test("what is left of a dropped stage stays hidden, also after an opening", () => {
   put(...some(dropStep + 10));
   publishStage("drop");
