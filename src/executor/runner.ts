@@ -3,16 +3,16 @@ import { splitPayloads } from "../task/codec.ts";
 import { toTaskError } from "../task/task-error.ts";
 import { layersInUse } from "../task/middleware.ts";
 import { definedResources } from "../task/resources.ts";
-import { handlerKey, type Payload, type TaskError, type TaskId } from "../task/task.ts";
+import { handlerKey, type Payload, type TaskError } from "../task/task.ts";
 import { currentAttempt } from "./attempt-context.ts";
-import { Attempt, type AttemptHost } from "./attempt.ts";
-import { ReportWriter, unpackHeaders, type AttemptEnd, type TaskHeader } from "./frames.ts";
+import { ActiveBatch } from "./active-batch.ts";
+import { Attempt } from "./attempt.ts";
+import { unpackHeaders, type AttemptEnd, type TaskHeader } from "./frames.ts";
 import { Desk } from "./desk.ts";
 import { Equipment } from "./equipment.ts";
 import type { Outbox } from "./outbox.ts";
 import { checkInput } from "./input.ts";
 import { loadError, loadTasks, type Loaded, type TaskTable } from "./loader.ts";
-import type { AttemptNote, CheckpointValue, ChildCall } from "./executor.ts";
 import type { Slot } from "./slots.ts";
 import type {
   BatchMessage,
@@ -42,9 +42,6 @@ const stopwatch = performance.now.bind(performance);
 
 // Outcomes that are to be told may wait this long for the tasks behind them.
 const longestUnflushedMs = 1;
-// The supervisor hears of others this late at the latest, unless one task takes longer: what it does not know, it cannot
-// store, and a crash of the whole process has it done again.
-const longestUntoldMs = 50;
 
 /** Runs batches, in a worker of whatever kind. A worker has one; it answers for every error that nobody catches. */
 export class Runner {
@@ -269,82 +266,3 @@ const equipped = ({ tasks }: Extract<Loaded, { tasks: TaskTable }>): Extract<Pre
 });
 
 const retryable = { reason: "error", isRetryable: true } as const;
-
-class ActiveBatch implements AttemptHost {
-  readonly slot: Slot;
-  /** The place of the task that is running, or ran last. */
-  index = -1;
-  attempt: Attempt | undefined;
-  equipment: Equipment | undefined;
-  flushedAt = stopwatch();
-  readonly #writer = new ReportWriter();
-  readonly #outbox: Outbox | undefined;
-  /** Something lies in the outbox that was not told. */
-  #hasLeft = false;
-  #toldAt = this.flushedAt;
-  readonly #number: number;
-  readonly #runner: Runner;
-
-  constructor({ batch, slot }: BatchMessage, runner: Runner) {
-    this.#number = batch;
-    this.#runner = runner;
-    this.slot = runner.host.slot(slot);
-    this.#outbox = runner.host.outbox?.(slot);
-  }
-
-  get maxResultBytes(): number {
-    return this.#runner.maxResultBytes;
-  }
-
-  get maxLogBytes(): number | undefined {
-    return this.#runner.maxLogBytes;
-  }
-
-  note(note: AttemptNote): void {
-    this.#runner.desk.note(this.#number, note);
-  }
-
-  recall(id: TaskId, key: string): Promise<Payload | undefined> {
-    return this.#runner.desk.recall(this.#number, id, key);
-  }
-
-  keep(checkpoint: CheckpointValue): Promise<boolean> {
-    return this.#runner.desk.keep(this.#number, checkpoint);
-  }
-
-  enqueue(call: ChildCall): Promise<TaskId | undefined> {
-    return this.#runner.desk.enqueue(this.#number, call);
-  }
-
-  poll(): void {
-    if (this.slot.isStopAsked(this.index)) this.#runner.host.receiveNow();
-  }
-
-  /** Leaves the end of a task where the supervisor can see it, before the next is taken; or keeps it to be told. */
-  leave(index: number, startedAt: number, durationMs: number, end: AttemptEnd): void {
-    this.#writer.add(index, startedAt, durationMs, end);
-    if (this.#outbox?.offer(this.#writer.frame) !== true) return;
-    this.#writer.clear();
-    this.#hasLeft = true;
-  }
-
-  /** Tells what is to be told. */
-  flush(): void {
-    this.flushLast();
-    const isLate = this.flushedAt - this.#toldAt > longestUntoldMs;
-    if (this.#hasLeft && (isLate || this.#outbox?.isUrgent === true)) {
-      this.#hasLeft = false;
-      this.#toldAt = this.flushedAt;
-      this.#runner.host.tell({ type: "reports", batch: this.#number });
-    }
-  }
-
-  /** Likewise, when the supervisor is about to look by itself. */
-  flushLast(): void {
-    this.flushedAt = stopwatch();
-    if (this.#writer.isEmpty) return;
-    const frame = this.#writer.frame.slice();
-    this.#writer.clear();
-    this.#runner.host.tell({ type: "reports", batch: this.#number, frame }, [frame.buffer]);
-  }
-}
